@@ -91,22 +91,22 @@ type Tensor struct {
 type Form uint8
 
 const (
-	FormV2     Form = iota // _rebuild_tensor_v2, or v3 where the dtype has no storage class
-	FormV1                 // _rebuild_tensor (torch 0.3 and older)
-	FormLegacy             // torch.FloatTensor made by NEWOBJ and BUILD
-	FormV3                 // _rebuild_tensor_v3 although the dtype has a storage class
-	FormMeta               // _rebuild_meta_tensor_no_storage
-	FormQuantized          // _rebuild_qtensor
-	FormSparse             // _rebuild_sparse_tensor
-	FormSparseCSR          // _rebuild_sparse_csr_tensor (torch 1.11 to 1.13)
-	FormNested             // _rebuild_nested_tensor
-	FormTypeV2             // _rebuild_from_type_v2: a subclass, or a tensor with Python attributes
-	FormType               // _rebuild_from_type
-	FormWrapper            // _rebuild_wrapper_subclass: no data of its own
-	FormFromNumpy          // _rebuild_device_tensor_from_numpy and its aliases
-	FormFromCPU            // _rebuild_device_tensor_from_cpu_tensor
-	FormTar                // torch 0.1.x tar: rebuilt from the tensors record
-	FormHeader             // safetensors, npz, GGUF: never was a pickle
+	FormV2        Form = iota // _rebuild_tensor_v2, or v3 where the dtype has no storage class
+	FormV1                    // _rebuild_tensor (torch 0.3 and older)
+	FormLegacy                // torch.FloatTensor made by NEWOBJ and BUILD
+	FormV3                    // _rebuild_tensor_v3 although the dtype has a storage class
+	FormMeta                  // _rebuild_meta_tensor_no_storage
+	FormQuantized             // _rebuild_qtensor
+	FormSparse                // _rebuild_sparse_tensor
+	FormSparseCSR             // _rebuild_sparse_csr_tensor (torch 1.11 to 1.13)
+	FormNested                // _rebuild_nested_tensor
+	FormTypeV2                // _rebuild_from_type_v2: a subclass, or a tensor with Python attributes
+	FormType                  // _rebuild_from_type
+	FormWrapper               // _rebuild_wrapper_subclass: no data of its own
+	FormFromNumpy             // _rebuild_device_tensor_from_numpy and its aliases
+	FormFromCPU               // _rebuild_device_tensor_from_cpu_tensor
+	FormTar                   // torch 0.1.x tar: rebuilt from the tensors record
+	FormHeader                // safetensors, npz, GGUF: never was a pickle
 )
 
 // TensorExtra holds what few tensors have.
