@@ -1,6 +1,9 @@
 package statedict
 
-import "github.com/weightroom/weightroom/statedict/internal/pickle"
+import (
+	"github.com/weightroom/weightroom/statedict/internal/pickle"
+	"github.com/weightroom/weightroom/statedict/internal/torchfile"
+)
 
 // Format names a container, as `ls --json` prints it.
 type Format string
@@ -35,9 +38,11 @@ type Checkpoint struct {
 	Globals  []Global
 	Findings []Finding
 
-	root   pickle.Value // the object tree; its *pickle.Tensor leaves carry Storage.Index = StorageID
-	origin *origin      // how the file was laid out, for outputs that repeat it
-	edited bool         // differs from what the sources hold, so that an export cannot copy them whole
+	root    pickle.Value       // the object tree; its *pickle.Tensor leaves carry Storage.Index = StorageID
+	origin  *origin            // how the file was laid out, for outputs that repeat it
+	edited  bool               // differs from what the sources hold, so that an export cannot copy them whole
+	lenient bool               // reads in two ways: to be looked at, not exported
+	fingers map[*Source][]byte // what CheckSources compares with
 }
 
 // Entry is a key and the view it names.
@@ -106,6 +111,7 @@ type Storage struct {
 	Missing string
 	// Used says how many entries reach it.
 	Used int32
+	rec  int32 // its record in origin.archive
 }
 
 // Global is a name that a pickle asks to import.
@@ -132,6 +138,9 @@ type Object struct {
 	// Value is JSON-able: nil, bool, int64, float64, string, []any, or nil with HasValue false where it has no short form.
 	Value    any
 	HasValue bool
+	// Ref is the path under which a container was listed before; only where IsRef.
+	Ref   string
+	IsRef bool
 }
 
 // StateDict sums up one mapping of tensors.
@@ -146,5 +155,6 @@ type origin struct {
 	prefix    string // archive prefix, without the slash
 	profile   string // torchfile profile of the record order
 	alignment int64
-	byteOrder string
+	archive   *torchfile.Archive
+	source    *Source
 }
