@@ -1,6 +1,7 @@
 package statedict
 
 import (
+	"github.com/weightroom/weightroom/statedict/internal/gguf"
 	"github.com/weightroom/weightroom/statedict/internal/pickle"
 	"github.com/weightroom/weightroom/statedict/internal/torchfile"
 )
@@ -43,6 +44,7 @@ type Checkpoint struct {
 	edited  bool               // differs from what the sources hold, so that an export cannot copy them whole
 	lenient bool               // reads in two ways: to be looked at, not exported
 	fingers map[*Source][]byte // what CheckSources compares with
+	ggufKV  []gguf.KV          // the typed pairs of a GGUF file, for writing them again
 }
 
 // Entry is a key and the view it names.
@@ -85,6 +87,8 @@ type TensorInfo struct {
 	Axis      int64
 	Class     string // subclass, module and name
 	Parts     []Part
+	Code      string // the format's own name of a dtype that torch lacks ("Q8_0"); DType is then 0
+	CodeBytes int64  // bytes of such a tensor
 	Bad       string // why this description is impossible; "" for a good tensor
 }
 

@@ -147,6 +147,7 @@ type inflatedAt struct {
 func (z *inflatedAt) ReadAt(p []byte, off int64) (int, error) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
+	off += z.x.Skip
 	if z.r == nil || off < z.pos {
 		z.r, z.pos = flate.NewReader(&extentReader{x: z.x}), 0
 	}

@@ -212,7 +212,7 @@ func (cp *Checkpoint) tensorView(t *pickle.Tensor) (View, *TensorInfo) {
 	}
 	var info *TensorInfo
 	if x := t.Extra; x != nil {
-		info = &TensorInfo{Layout: x.Layout, Device: x.Device, QScheme: x.QScheme, Scale: x.Scale, ZeroPoint: x.ZeroPoint, Axis: x.Axis}
+		info = &TensorInfo{Layout: x.Layout, Device: x.Device, QScheme: x.QScheme, Scale: x.Scale, ZeroPoint: x.ZeroPoint, Axis: x.Axis, Code: x.Code, Bad: x.Bad}
 		if x.Class != nil {
 			info.Class = x.Class.String()
 		}
@@ -225,6 +225,13 @@ func (cp *Checkpoint) tensorView(t *pickle.Tensor) (View, *TensorInfo) {
 				}
 			}
 		}
+	}
+	if info != nil && info.Code != "" && v.Storage != NoStorage {
+		info.CodeBytes = cp.Storages[v.Storage].NBytes
+		return v, info
+	}
+	if info != nil && info.Bad != "" {
+		return v, info
 	}
 	if bad := cp.impossible(&v); bad != "" {
 		if info == nil {
@@ -296,6 +303,9 @@ func (e *Entry) ByteLen() int64 {
 			n += max(0, e.Info.Parts[i].NBytes())
 		}
 		return n
+	}
+	if e.Info != nil && e.Info.Code != "" {
+		return e.Info.CodeBytes
 	}
 	return e.NBytes()
 }
