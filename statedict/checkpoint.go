@@ -1,0 +1,150 @@
+package statedict
+
+import "github.com/weightroom/weightroom/statedict/internal/pickle"
+
+// Format names a container, as `ls --json` prints it.
+type Format string
+
+const (
+	TorchZip    Format = "torch-zip"
+	TorchLegacy Format = "torch-legacy"
+	TorchTar    Format = "torch-tar"
+	TorchScript Format = "torchscript"
+	Pickle      Format = "pickle"
+	Safetensors Format = "safetensors"
+	GGUF        Format = "gguf"
+	NPZ         Format = "npz"
+	NPY         Format = "npy"
+	DCP         Format = "torch-distributed"
+)
+
+// Checkpoint is everything in one opened file or shard set. It is immutable: Recipe.Apply makes new ones that share its
+// storages. It holds no tensor bytes.
+type Checkpoint struct {
+	Format  Format
+	Sources []*Source
+	// Entries are the tensors in file order, every mapping of tensors in the file included.
+	Entries []Entry
+	// Storages own the bytes; Entry.Storage indexes this list.
+	Storages []Storage
+	// Metadata is the string map of a safetensors file or the key-value part of a GGUF file printed as text; keys in
+	// MetadataKeys order. Nil where the format has none.
+	Metadata     map[string]string
+	MetadataKeys []string
+	// Globals are the names that the file's pickles would import, in order of first appearance.
+	Globals  []Global
+	Findings []Finding
+
+	root   pickle.Value // the object tree; its *pickle.Tensor leaves carry Storage.Index = StorageID
+	origin *origin      // how the file was laid out, for outputs that repeat it
+	edited bool         // differs from what the sources hold, so that an export cannot copy them whole
+}
+
+// Entry is a key and the view it names.
+type Entry struct {
+	Dict string // path of the mapping that holds it; "" is the root
+	Key  string // as Python's str writes it
+	View
+	Info *TensorInfo  // what few tensors have; nil for a plain strided CPU tensor
+	node pickle.Value // *pickle.Tensor or *pickle.Parameter
+}
+
+// Path is Dict and Key joined: the full path in the object tree.
+func (e *Entry) Path() string { return joinPath(e.Dict, e.Key) }
+
+// StorageID is an index into Checkpoint.Storages; NoStorage marks meta tensors and composites.
+type StorageID int32
+
+const NoStorage StorageID = -1
+
+// View is a strided window of a storage. Offset and Stride count elements, not bytes.
+//
+// Source: torch/_utils.py, _rebuild_tensor_v2.
+type View struct {
+	Storage       StorageID
+	DType         DType
+	RequiresGrad  bool
+	Parameter     bool // a torch.nn.Parameter
+	Conj, Neg     bool // the value is the conjugate (negative) of the stored bytes
+	Offset        int64
+	Shape, Stride []int64
+}
+
+// TensorInfo is what sparse, quantised, nested, meta and subclass tensors have beside a View.
+type TensorInfo struct {
+	Layout    string // "sparse_coo", "sparse_csr", …; "" is strided
+	Device    string // of a tensor without storage
+	QScheme   string
+	Scale     float64
+	ZeroPoint int64
+	Axis      int64
+	Class     string // subclass, module and name
+	Parts     []Part
+	Bad       string // why this description is impossible; "" for a good tensor
+}
+
+// Part is a constituent of a composite tensor: indices, values, scales.
+type Part struct {
+	Name string
+	View
+}
+
+// Storage is a flat run of bytes that views share. NBytes counts bytes of the dtype as stored.
+type Storage struct {
+	Key      string // as the file names it; empty for storages made by an operation
+	Location string // device tag: "cpu", "cuda:0"
+	DType    DType  // dtype of the storage class; UInt8 where untyped
+	NBytes   int64
+	Data     Extent
+	// BigEndian: the bytes are swapped, element by element, when read.
+	BigEndian bool
+	// Of is set for a storage that an operation made: the row-major elements of a view of another storage. Data is unused.
+	Of *View
+	// Cast is the dtype its elements are converted to when read; the zero value means as stored.
+	Cast DType
+	// Missing says why there are no bytes behind it ("record data/3 is not in the file"); "" for a good storage.
+	Missing string
+	// Used says how many entries reach it.
+	Used int32
+}
+
+// Global is a name that a pickle asks to import.
+type Global struct {
+	Module, Name string
+	Record       string // the pickle it stands in: "archive/data.pkl"; "" where a file is one pickle
+	Position     int64  // byte offset of the opcode in that pickle
+}
+
+// String is module and name joined by a dot.
+func (g Global) String() string { return g.Module + "." + g.Name }
+
+// Finding is something to know about a file that opened.
+type Finding struct {
+	Code    string `json:"code"` // F_TRAILING, …
+	Message string `json:"message"`
+	Path    string `json:"path"` // tensor, object or record; may be empty
+}
+
+// Object is a leaf of the object tree that is no tensor.
+type Object struct {
+	Path string
+	Type string // Python's type name: "int", "str", "torch.Size", "argparse.Namespace"
+	// Value is JSON-able: nil, bool, int64, float64, string, []any, or nil with HasValue false where it has no short form.
+	Value    any
+	HasValue bool
+}
+
+// StateDict sums up one mapping of tensors.
+type StateDict struct {
+	Path   string `json:"path"`
+	Keys   int    `json:"keys"`   // tensors in it
+	NBytes int64  `json:"nbytes"` // of the views, shared bytes counted each time
+}
+
+// origin remembers the container an unedited or torch-to-torch export repeats.
+type origin struct {
+	prefix    string // archive prefix, without the slash
+	profile   string // torchfile profile of the record order
+	alignment int64
+	byteOrder string
+}
