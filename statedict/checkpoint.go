@@ -38,13 +38,16 @@ type Checkpoint struct {
 	// Globals are the names that the file's pickles would import, in order of first appearance.
 	Globals  []Global
 	Findings []Finding
+	// Code is source text that the file carries, of TorchScript or of old pickled modules. It is text and nothing else.
+	Code []Text
 
-	root    pickle.Value       // the object tree; its *pickle.Tensor leaves carry Storage.Index = StorageID
-	origin  *origin            // how the file was laid out, for outputs that repeat it
-	edited  bool               // differs from what the sources hold, so that an export cannot copy them whole
-	lenient bool               // reads in two ways: to be looked at, not exported
-	fingers map[*Source][]byte // what CheckSources compares with
-	ggufKV  []gguf.KV          // the typed pairs of a GGUF file, for writing them again
+	constants pickle.Value       // TorchScript's constants.pkl
+	root      pickle.Value       // the object tree; its *pickle.Tensor leaves carry Storage.Index = StorageID
+	origin    *origin            // how the file was laid out, for outputs that repeat it
+	edited    bool               // differs from what the sources hold, so that an export cannot copy them whole
+	lenient   bool               // reads in two ways: to be looked at, not exported
+	fingers   map[*Source][]byte // what CheckSources compares with
+	ggufKV    []gguf.KV          // the typed pairs of a GGUF file, for writing them again
 }
 
 // Entry is a key and the view it names.
@@ -162,3 +165,6 @@ type origin struct {
 	archive   *torchfile.Archive
 	source    *Source
 }
+
+// Text is a named piece of text.
+type Text struct{ Name, Text string }

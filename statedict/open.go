@@ -26,6 +26,15 @@ type Options struct {
 	Records int64
 }
 
+func (o *Options) pickleBytes() int64 {
+	if o.PickleBytes > 0 {
+		return o.PickleBytes
+	}
+	return 64 << 20
+}
+
+func (o *Options) pickleLimits() *pickle.Limits { return &pickle.Limits{Bytes: o.pickleBytes()} }
+
 // Open opens one file, or several that make up one checkpoint: an index with the shards it names, or shards alone.
 //
 // It reads directories, headers and pickles, and no tensor bytes. Memory: about 600 bytes a tensor. Errors are
@@ -129,7 +138,7 @@ func (op *opener) add(node *pickle.Storage, st Storage) {
 // the pickle breaks after it has named code outside the safe list, that is what the reader of the report must know: the
 // error becomes a finding and pk.Root stays nil.
 func (op *opener) loadPickle(data []byte, record string, base int64, opt pickle.Options) (*pickle.Pickle, error) {
-	opt.Limits.Bytes = op.opt.PickleBytes
+	opt.Limits = op.opt.pickleLimits()
 	pk, err := pickle.Load(data, &opt)
 	unsafe := 0
 	if pk != nil {
@@ -153,7 +162,7 @@ func (op *opener) loadPickle(data []byte, record string, base int64, opt pickle.
 func (op *opener) noteGlobals(refs []pickle.GlobalRef, record string, base int64) (unsafe int) {
 	for _, g := range refs {
 		op.globals = append(op.globals, Global{Module: g.Module, Name: g.Name, Record: record, Position: base + g.Offset})
-		if v := pickle.Verdict(g.Module, g.Name); v != "safe" {
+		if v := pickleVerdict(g.Module, g.Name); v != "safe" {
 			unsafe++
 			op.finding("F_GLOBAL", record, "names %s.%s, which is outside the safe list (%s); it was not imported", g.Module, g.Name, v)
 		}

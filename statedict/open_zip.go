@@ -47,11 +47,7 @@ func (op *opener) torchZip(src *Source, a *torchfile.Archive) (*Checkpoint, erro
 
 // recordPickle loads the pickle in record i. A checksum that does not match is a finding: torch never looks at it.
 func (op *opener) recordPickle(src *Source, a *torchfile.Archive, i int) (*pickle.Pickle, error) {
-	limit := op.opt.PickleBytes
-	if limit == 0 {
-		limit = 64 << 20
-	}
-	data, err := a.ReadSmall(i, limit)
+	data, err := a.ReadSmall(i, op.opt.pickleBytes())
 	var te *torchfile.Error
 	if errors.As(err, &te) && te.Code == torchfile.CodeChecksum {
 		op.finding("F_CHECKSUM", a.FullName(i), "%s", te.Msg)

@@ -79,7 +79,7 @@ func (o *Object) emptyContainer() bool {
 // oddKeys lists the tensors whose key is no string.
 func (cp *Checkpoint) oddKeys() (odd []string) {
 	dicts := map[*pickle.Dict]bool{}
-	walk(cp.root, visitor{tensor: func(place, pickle.Value) {}, enter: func(at place, n pickle.Value) bool {
+	cp.walk(visitor{tensor: func(place, pickle.Value) {}, enter: func(at place, n pickle.Value) bool {
 		d, ok := n.(*pickle.Dict)
 		if !ok || dicts[d] {
 			return true

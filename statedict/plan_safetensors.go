@@ -18,7 +18,7 @@ func planSafetensors(cp *Checkpoint, opts *PlanOptions) (*Plan, error) {
 	}
 	kept, dropped, warnings := cp.untied(all)
 	meta := cp.safetensorsMetadata(dropped)
-	p := &Plan{format: Safetensors}
+	p := &Plan{}
 	p.Report.Warnings = warnings
 	for _, part := range split(kept, opts) {
 		f, err := cp.safetensorsFile(part, meta, dropped)

@@ -17,11 +17,15 @@ import (
 //
 // Source: torch/_utils.py, _rebuild_tensor_v2: offset and stride count elements, not bytes.
 func (cp *Checkpoint) Reader(v View) io.Reader {
-	if bad := cp.impossible(&v); bad != "" {
+	if bad := cp.impossible(&v); bad != "" && v.DType != 0 {
 		return failed{&FormatError{Code: "E_LAYOUT", Offset: -1, Msg: bad}}
 	}
 	if v.Storage == NoStorage {
 		return failed{&UnsupportedError{What: "a tensor without bytes of its own"}}
+	}
+	if v.DType == 0 {
+		// A format's own blocks: the storage is the tensor.
+		v = View{Storage: v.Storage, DType: byteType, Shape: []int64{cp.Storages[v.Storage].NBytes}, Stride: []int64{1}}
 	}
 	s, err := cp.segment(&v)
 	if err != nil {

@@ -37,9 +37,9 @@ type visitor struct {
 // maxDepth is the nesting that is walked; deeper nodes count as leaves.
 const maxDepth = 1000
 
-// walk visits the tree below root. It keeps its own stack, and enters each container once, so that neither depth nor
+// walk visits the object tree. It keeps its own stack, and enters each container once, so that neither depth nor
 // cycles nor shared nodes of a hostile pickle can exhaust the machine.
-func walk(root pickle.Value, v visitor) {
+func (cp *Checkpoint) walk(v visitor) {
 	seen := map[pickle.Value]string{}
 	var stack []frame
 	visit := func(at place, node pickle.Value) {
@@ -66,16 +66,23 @@ func walk(root pickle.Value, v visitor) {
 			}
 		}
 	}
-	visit(place{}, root)
-	for len(stack) > 0 {
-		f := &stack[len(stack)-1]
-		at, node, ok := f.child()
-		if !ok {
-			stack = stack[:len(stack)-1]
-			continue
+	drain := func() {
+		for len(stack) > 0 {
+			f := &stack[len(stack)-1]
+			at, node, ok := f.child()
+			if !ok {
+				stack = stack[:len(stack)-1]
+				continue
+			}
+			f.next++
+			visit(at, node)
 		}
-		f.next++
-		visit(at, node)
+	}
+	visit(place{}, cp.root)
+	drain()
+	if cp.constants != nil {
+		visit(place{key: "constants.pkl"}, cp.constants)
+		drain()
 	}
 }
 
@@ -167,7 +174,7 @@ func (cp *Checkpoint) index() {
 		cp.Storages[i].Used = 0
 	}
 	cp.Entries = make([]Entry, 0, len(cp.Storages))
-	walk(cp.root, visitor{tensor: func(at place, node pickle.Value) {
+	cp.walk(visitor{tensor: func(at place, node pickle.Value) {
 		e := Entry{Dict: at.dict, Key: at.key, node: node}
 		e.View, e.Info = cp.view(node)
 		if e.Info != nil && e.Info.Bad != "" {
@@ -320,7 +327,7 @@ func (cp *Checkpoint) Objects() iter.Seq[Object] {
 				done = true
 			}
 		}
-		walk(cp.root, visitor{
+		cp.walk(visitor{
 			tensor: func(place, pickle.Value) {},
 			leaf:   func(at place, n pickle.Value) { emit(object(at.path(), n)) },
 			enter: func(at place, n pickle.Value) bool {
@@ -407,7 +414,7 @@ func (cp *Checkpoint) ModuleVersions(dict string) (paths []string, versions []in
 // find answers the first container at path, nil if there is none.
 func (cp *Checkpoint) find(path string) (found pickle.Value) {
 	hit := false
-	walk(cp.root, visitor{tensor: func(place, pickle.Value) {}, enter: func(at place, n pickle.Value) bool {
+	cp.walk(visitor{tensor: func(place, pickle.Value) {}, enter: func(at place, n pickle.Value) bool {
 		if !hit && at.path() == path {
 			found, hit = n, true
 		}
