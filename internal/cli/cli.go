@@ -179,7 +179,7 @@ func exactArgs(n int, what string) cobra.PositionalArgs {
 func (e *env) open(ctx context.Context, paths []string) (*statedict.Checkpoint, *file.Set, error) {
 	o := file.Options{Stdin: e.in}
 	if e.maxUnpacked != "" {
-		n, err := listing.ParseSize(e.maxUnpacked)
+		n, err := statedict.ParseSize(e.maxUnpacked)
 		if err != nil {
 			return nil, nil, &usageError{msg: "--max-unpacked: " + err.Error()}
 		}

@@ -132,10 +132,7 @@ func shardSize(s string) (int64, error) {
 	if s == "" {
 		return 0, nil
 	}
-	n, err := listing.ParseSize(s)
-	if err == nil && n == 0 {
-		err = fmt.Errorf("a shard of 0 bytes holds nothing")
-	}
+	n, err := statedict.ParseSize(s)
 	if err != nil {
 		return 0, &usageError{msg: "--max-shard-size: " + err.Error()}
 	}

@@ -61,17 +61,4 @@ func TestSize(t *testing.T) {
 			t.Errorf("Size(%d) = %q, want %q", c.n, got, c.want)
 		}
 	}
-	for _, c := range []struct {
-		s    string
-		want int64
-	}{{"5GB", 5e9}, {"5G", 5e9}, {"1.5 kB", 1500}, {"5GiB", 5 << 30}, {"500mib", 500 << 20}, {"123", 123}, {"7B", 7}, {"0", 0}} {
-		if got, err := ParseSize(c.s); err != nil || got != c.want {
-			t.Errorf("ParseSize(%q) = %d, %v, want %d", c.s, got, err, c.want)
-		}
-	}
-	for _, s := range []string{"", "GB", "-1", "5XB", "5GBGB", "1e30TB", "NaN", "infGB", "5 5"} {
-		if n, err := ParseSize(s); err == nil {
-			t.Errorf("ParseSize(%q) = %d, want an error", s, n)
-		}
-	}
 }

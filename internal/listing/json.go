@@ -70,7 +70,7 @@ func (l *Listing) WriteJSON(out io.Writer) error {
 		b = comma(b, i, "")
 		b = AppendString(b, p)
 		b = append(b, ": "...)
-		b = strconv.AppendInt(b, versions[p], 10)
+		b = strconv.AppendInt(b, versions[i], 10)
 	}
 	b = append(b, "},\n \"metadata\": {"...)
 	for i, k := range l.cp.MetadataKeys {
