@@ -167,7 +167,9 @@ func TestAPIRefuses(t *testing.T) {
 		"page.pth": 422, "none.pth": 404, "link.pth": 403, "../secret.pth": 400, "/etc/passwd": 400, "": 400, ".": 422, "a\x00": 400,
 	} {
 		res, body := get(t, h.URL+"/api/ls?path="+url.QueryEscape(path))
-		var e struct{ Error struct{ Code, Message, Hint string } }
+		var e struct {
+			Error struct{ Code, Message, Hint string }
+		}
 		if err := json.Unmarshal([]byte(body), &e); res.StatusCode != want || err != nil || e.Error.Code == "" {
 			t.Errorf("%q: %s, want %d: %s", path, res.Status, want, body)
 		}
