@@ -252,16 +252,6 @@ func (e *edit) ownStorage(t *pickle.Tensor) *pickle.Tensor {
 	return &n
 }
 
-func rowMajor(shape []int64) []int64 {
-	stride := make([]int64, len(shape))
-	n := int64(1)
-	for i := len(shape) - 1; i >= 0; i-- {
-		stride[i] = n
-		n *= max(shape[i], 1)
-	}
-	return stride
-}
-
 // replaced is the row's value with the tensor in it exchanged.
 func replaced(v pickle.Value, t *pickle.Tensor) pickle.Value {
 	if p, ok := v.(*pickle.Parameter); ok {

@@ -1,41 +1,6 @@
 package statedict
 
-// This file goes away when the walk and pickle.Replace land.
-
 import "github.com/weightroom/weightroom/statedict/internal/pickle"
-
-func (cp *Checkpoint) rebuild(root pickle.Value, storages []Storage) (*Checkpoint, error) {
-	n := *cp
-	n.root, n.Storages, n.Entries, n.edited = root, append([]Storage(nil), storages...), nil, true
-	var walk func(path string, v pickle.Value)
-	walk = func(path string, v pickle.Value) {
-		for _, it := range pathItems(v) {
-			if t := tensorOf(it.value); t != nil {
-				en := Entry{Dict: path, Key: it.name, node: it.value}
-				en.View = View{Storage: NoStorage, DType: t.DType, RequiresGrad: t.RequiresGrad, Conj: t.Conj, Neg: t.Neg, Offset: t.Offset, Shape: t.Shape, Stride: t.Stride}
-				if p, ok := it.value.(*pickle.Parameter); ok {
-					en.Parameter, en.RequiresGrad = true, p.RequiresGrad
-				}
-				if t.Storage != nil {
-					en.Storage = StorageID(t.Storage.Index)
-				}
-				n.Entries = append(n.Entries, en)
-			} else if isContainer(it.value) {
-				walk(joinPath(path, it.name), it.value)
-			}
-		}
-	}
-	walk("", root)
-	for i := range n.Storages {
-		n.Storages[i].Used = 0
-	}
-	for i := range n.Entries {
-		if id := n.Entries[i].Storage; id >= 0 {
-			n.Storages[id].Used++
-		}
-	}
-	return &n, nil
-}
 
 // replaceNodes stands for pickle.Replace until that lands.
 func replaceNodes(root pickle.Value, nodes map[pickle.Value]pickle.Value) pickle.Value {

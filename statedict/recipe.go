@@ -70,7 +70,7 @@ func (r *Recipe) Apply(base *Checkpoint, others map[string]*Checkpoint) (*Checkp
 // findDict resolves the mapping that a recipe or a comparison works on: at when it is given, else by the rule of Recipe.At.
 func findDict(cp *Checkpoint, at string, given bool) (path string, d *pickle.Dict, err error) {
 	if given {
-		v, ok := lookup(cp.root, at)
+		v, ok := lookupPath(cp.root, at)
 		if !ok {
 			return "", nil, &KeyError{Op: "at", Keys: []string{at}, Msg: "the file has no such path:", Hint: nearestHint(at, dictPaths(cp))}
 		}
@@ -85,7 +85,7 @@ func findDict(cp *Checkpoint, at string, given bool) (path string, d *pickle.Dic
 			return "", root, nil
 		}
 		for _, name := range DictNames {
-			if d, ok := child(root, name).(*pickle.Dict); ok && holdsTensors(d) {
+			if d, ok := lookup(root, name).(*pickle.Dict); ok && holdsTensors(d) {
 				return name, d, nil
 			}
 		}
@@ -97,7 +97,7 @@ func findDict(cp *Checkpoint, at string, given bool) (path string, d *pickle.Dic
 	}
 	for i := range cp.Entries {
 		if dict := cp.Entries[i].Dict; counts[dict] > most {
-			if v, ok := lookup(cp.root, dict); ok {
+			if v, ok := lookupPath(cp.root, dict); ok {
 				if found, ok := v.(*pickle.Dict); ok {
 					best, most, d = dict, counts[dict], found
 				}
@@ -146,15 +146,6 @@ func tensorOf(v pickle.Value) *pickle.Tensor {
 		return v
 	case *pickle.Parameter:
 		return v.Data
-	}
-	return nil
-}
-
-func child(d *pickle.Dict, key string) pickle.Value {
-	for _, it := range d.Items {
-		if s, ok := it.Key.(string); ok && s == key {
-			return it.Value
-		}
 	}
 	return nil
 }

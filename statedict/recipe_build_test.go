@@ -195,7 +195,7 @@ func (d *treeDumper) value(v pickle.Value, path string, depth int) {
 			d.value(it.Value, joinPath(path, key), depth+1)
 		}
 		if attrs, ok := v.Attrs.(*pickle.Dict); ok {
-			fmt.Fprintf(&d.b, "%s$metadata: %s\n", indent, versionsText(child(attrs, "_metadata").(*pickle.Dict)))
+			fmt.Fprintf(&d.b, "%s$metadata: %s\n", indent, versionsText(lookup(attrs, "_metadata").(*pickle.Dict)))
 		}
 	case *pickle.List:
 		d.b.WriteString("\n")
@@ -213,7 +213,7 @@ func (d *treeDumper) value(v pickle.Value, path string, depth int) {
 func versionsText(m *pickle.Dict) string {
 	var parts []string
 	for _, it := range m.Items {
-		parts = append(parts, fmt.Sprintf("%q: %v", it.Key, child(it.Value.(*pickle.Dict), "version")))
+		parts = append(parts, fmt.Sprintf("%q: %v", it.Key, lookup(it.Value.(*pickle.Dict), "version")))
 	}
 	return "{" + strings.Join(parts, ", ") + "}"
 }

@@ -178,7 +178,7 @@ func (e *edit) collisions(olds []string) error {
 // extractMapping makes the mapping that stands under key (or a path below it) the mapping under edit.
 func (e *edit) extractMapping(key string, r *OpReport) (int, error) {
 	e.flush()
-	v, ok := lookup(e.anchor, key)
+	v, ok := lookupPath(e.anchor, key)
 	d, isDict := v.(*pickle.Dict)
 	if !ok || !isDict || key == "" || len(d.Items) == 0 {
 		return 0, nil

@@ -31,11 +31,11 @@ type metaSource struct {
 // metadataOf is the `_metadata` of a mapping: its attribute, or its key.
 func metadataOf(d *pickle.Dict) *pickle.Dict {
 	if attrs, ok := d.Attrs.(*pickle.Dict); ok {
-		if m, ok := child(attrs, "_metadata").(*pickle.Dict); ok {
+		if m, ok := lookup(attrs, "_metadata").(*pickle.Dict); ok {
 			return m
 		}
 	}
-	if m, ok := child(d, "_metadata").(*pickle.Dict); ok && isVersions(m) {
+	if m, ok := lookup(d, "_metadata").(*pickle.Dict); ok && isVersions(m) {
 		return m
 	}
 	return nil
@@ -86,7 +86,7 @@ func (e *edit) applyMetadata() {
 		}
 	}
 	attrs, _ := e.shell.Attrs.(*pickle.Dict)
-	if attrs == nil || child(attrs, "_metadata") == nil {
+	if attrs == nil || lookup(attrs, "_metadata") == nil {
 		return
 	}
 	a := *attrs

@@ -8,9 +8,9 @@ import (
 	"github.com/weightroom/weightroom/statedict/internal/pickle"
 )
 
-// lookup finds the value at a path of the object tree. A key with dots in it is one part, so several readings are
+// lookupPath finds the value at a path of the object tree. A key with dots in it is one part, so several readings are
 // possible: the longest key that leads somewhere wins.
-func lookup(root pickle.Value, path string) (pickle.Value, bool) {
+func lookupPath(root pickle.Value, path string) (pickle.Value, bool) {
 	steps, ok := resolvePath(root, path)
 	if !ok {
 		return nil, false
