@@ -43,6 +43,7 @@ func params(dir string) testscript.Params {
 			"safetensors": makeSafetensors,
 			"jsonfield":   jsonField,
 			"printable":   printable,
+			"samekeys":    sameKeys,
 			"waitfor":     waitFor,
 			"truncate":    truncate,
 			"xz": func(ts *testscript.TestScript, _ bool, args []string) {
@@ -135,6 +136,9 @@ func jsonField(ts *testscript.TestScript, neg bool, args []string) {
 			doc = v
 		case []any:
 			i, err := strconv.Atoi(step)
+			if neg && err == nil && i >= len(d) {
+				return
+			}
 			if err != nil || i >= len(d) {
 				ts.Fatalf("no %q in a list of %d", step, len(d))
 			}
@@ -147,6 +151,21 @@ func jsonField(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	if neg || string(got) != args[2] {
 		ts.Fatalf("%s is %s, %s wanted", args[1], got, args[2])
+	}
+}
+
+// sameKeys FILE FILE: two `ls --json` documents list the same keys in the same order.
+func sameKeys(ts *testscript.TestScript, neg bool, args []string) {
+	var keys [2][]string
+	for i := range keys {
+		var doc struct{ Tensors []struct{ Path string } }
+		ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[i])), &doc))
+		for _, t := range doc.Tensors {
+			keys[i] = append(keys[i], t.Path)
+		}
+	}
+	if fmt.Sprintf("%q", keys[0]) != fmt.Sprintf("%q", keys[1]) {
+		ts.Fatalf("%q are not %q", keys[0], keys[1])
 	}
 }
 

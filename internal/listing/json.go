@@ -300,7 +300,8 @@ func appendInts(b []byte, v []int64) []byte {
 }
 
 // storageNames gives each storage a string of its own: the file's key, with the source in front where two files of a
-// sharded checkpoint use the same one, or its number where the format has no keys.
+// sharded checkpoint use the same one, or its number where the format has no keys. The windows that old legacy files have
+// are storages of one key that lie inside each other; they keep the one name.
 func storageNames(cp *statedict.Checkpoint) []string {
 	names := make([]string, len(cp.Storages))
 	owner := make(map[string]int, len(cp.Storages))
@@ -310,8 +311,14 @@ func storageNames(cp *statedict.Checkpoint) []string {
 		if name == "" {
 			name = strconv.Itoa(i)
 		}
-		if _, taken := owner[name]; taken && s.Data.Source != nil {
-			name = s.Data.Source.Name + ":" + name
+		if j, taken := owner[name]; taken {
+			if overlap(s, &cp.Storages[j]) {
+				names[i] = name
+				continue
+			}
+			if s.Data.Source != nil {
+				name = s.Data.Source.Name + ":" + name
+			}
 		}
 		for _, taken := owner[name]; taken; _, taken = owner[name] {
 			name += "'"
@@ -320,4 +327,9 @@ func storageNames(cp *statedict.Checkpoint) []string {
 		names[i] = name
 	}
 	return names
+}
+
+// overlap tells whether two storages are windows of the same bytes.
+func overlap(a, b *statedict.Storage) bool {
+	return a.Data.Source != nil && a.Data.Source == b.Data.Source && a.Data.Off < b.Data.Off+b.Data.Len && b.Data.Off < a.Data.Off+a.Data.Len
 }
