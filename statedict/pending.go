@@ -15,3 +15,6 @@ func pickleUnsafe(root pickle.Value) []pickle.GlobalRef { return nil }
 func pickleEmit(root pickle.Value) ([]byte, []*pickle.Storage, error) {
 	return nil, nil, errPending
 }
+func pickleEmitLegacy(root pickle.Value) ([]byte, []*pickle.Storage, error) {
+	return nil, nil, errPending
+}
