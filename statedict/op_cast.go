@@ -2,6 +2,7 @@ package statedict
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/weightroom/weightroom/statedict/internal/dtype"
@@ -55,7 +56,7 @@ func (o *Cast) apply(e *edit, r *OpReport) (int, error) {
 	}
 	users := e.users()
 	casting := map[int]string{} // storage to the key that asked first
-	var alone, mixed, twice []string
+	var alone, mixed []string
 	touched := 0
 	for _, i := range rows {
 		name, t := e.rows[i].name, tensorOf(e.rows[i].value)
@@ -86,9 +87,6 @@ func (o *Cast) apply(e *edit, r *OpReport) (int, error) {
 				break
 			}
 		}
-		if s := &e.storages[id]; s.Cast != 0 && to != s.DType && !widens(s.DType, s.Cast) || s.Cast != 0 && to == s.DType {
-			twice = append(twice, name)
-		}
 		if _, ok := casting[id]; !ok {
 			casting[id] = name
 		}
@@ -96,9 +94,6 @@ func (o *Cast) apply(e *edit, r *OpReport) (int, error) {
 	}
 	if mixed != nil {
 		return 0, e.fail("the storage of these is seen under two dtypes, so it cannot be cast as a whole:", "unshare them first", mixed...)
-	}
-	if twice != nil {
-		return 0, e.fail("an earlier step casts these already:", "one cast each: use match and except", twice...)
 	}
 	if alone != nil {
 		e.warn("cast: left alone, because they are quantised, complex, packed or composite:%s", quotedList(alone))
@@ -133,11 +128,23 @@ func (e *edit) cast(to DType, casting map[int]string, rows []int, users map[int]
 	e.ownStorages()
 	swaps := map[pickle.Value]pickle.Value{}
 	outside := 0
-	for id := range casting {
-		s := &e.storages[id]
-		// An untyped storage takes the dtype that its views agree on.
-		s.DType, s.Cast = storedDType(s, users[id][0].DType), to
-		node := newStorageNode(s, StorageID(id), users[id][0].Storage.Location)
+	for _, id := range slices.Sorted(maps.Keys(casting)) {
+		last, location := users[id][0].DType, users[id][0].Storage.Location
+		made := StorageID(id)
+		if s := &e.storages[id]; s.Cast != 0 && !widens(s.DType, s.Cast) {
+			// The first cast may have lost something, so the second reads its result.
+			n := s.byteLen() / s.Cast.Size()
+			made = e.addStorage(Storage{Key: s.Key, Location: s.Location, DType: s.Cast, NBytes: s.byteLen(), Cast: to, Missing: s.Missing,
+				Of: &View{Storage: made, DType: s.Cast, Shape: []int64{n}, Stride: []int64{1}}})
+		} else {
+			if s.Cast == 0 {
+				s.DType = last // an untyped storage takes the dtype that its views agree on
+			}
+			if s.Cast = to; to == s.DType {
+				s.Cast = 0
+			}
+		}
+		node := newStorageNode(&e.storages[made], made, location)
 		for _, t := range users[id] {
 			n := *t
 			n.DType, n.Storage, n.Form = to, node, plainForm(t.Form)
@@ -149,32 +156,31 @@ func (e *edit) cast(to DType, casting map[int]string, rows []int, users map[int]
 	if outside -= inRows; outside > 0 {
 		e.warn("cast: %d tensors outside the mapping share these storages and are cast with them", outside)
 	}
-	// A sparse tensor has the dtype of its values.
+	e.swapAll(swaps)
+	e.sparseDTypes(to, swaps)
+}
+
+// sparseDTypes gives sparse tensors the dtype of their values.
+func (e *edit) sparseDTypes(to DType, cast map[pickle.Value]pickle.Value) {
+	made := map[*pickle.Tensor]bool{}
+	for _, v := range cast {
+		if t, ok := v.(*pickle.Tensor); ok {
+			made[t] = true
+		}
+	}
+	swaps := map[pickle.Value]pickle.Value{}
 	eachNode(e.root, func(v pickle.Value) {
 		if t, ok := v.(*pickle.Tensor); ok {
-			if values := sparseValues(t); values != nil && swaps[values] != nil {
+			if values := sparseValues(t); values != nil && made[values] {
 				n := *t
-				extra := *t.Extra
-				n.DType, n.Extra = to, &extra
-				extra.Parts = append([]pickle.Part(nil), extra.Parts...)
-				for i := range extra.Parts {
-					if extra.Parts[i].Value == pickle.Value(values) {
-						extra.Parts[i].Value = swaps[values]
-					}
-				}
+				n.DType = to
 				swaps[t] = &n
 			}
 		}
 	})
-	e.swapAll(swaps)
-}
-
-// storedDType is the dtype of the bytes, which a first cast takes from the view and a second must not.
-func storedDType(s *Storage, view DType) DType {
-	if s.Cast != 0 {
-		return s.DType
+	if len(swaps) > 0 {
+		e.swapAll(swaps)
 	}
-	return view
 }
 
 // widens tells whether every value of from is one of to, so that a cast through to loses nothing.

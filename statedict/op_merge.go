@@ -175,7 +175,7 @@ func (e *edit) importRows(cp *Checkpoint, rows []row) {
 			swaps[s] = &n
 		}
 	})
-	moved := replaceNodes(values, swaps).(*pickle.List)
+	moved := pickle.ReplaceNodes(values, swaps).(*pickle.List)
 	for i := range rows {
 		rows[i].value = moved.Items[i]
 	}

@@ -212,15 +212,7 @@ func (e *edit) users() map[int][]*pickle.Tensor {
 func (e *edit) whole(t *pickle.Tensor) bool {
 	v := viewOf(t)
 	s := &e.storages[t.Storage.Index]
-	return v.Offset == 0 && v.Contiguous() && v.Numel() >= 0 && v.NBytes() == storageLen(s)
-}
-
-// storageLen is the number of bytes of a storage after its cast.
-func storageLen(s *Storage) int64 {
-	if s.Cast == 0 || s.DType.Size() == 0 {
-		return s.NBytes
-	}
-	return s.NBytes / s.DType.Size() * s.Cast.Size()
+	return v.Offset == 0 && v.Contiguous() && v.Numel() >= 0 && v.NBytes() == s.byteLen()
 }
 
 // ownStorage makes a tensor like t with a storage of its own, row-major from offset 0. A whole storage is taken over with
@@ -231,14 +223,7 @@ func (e *edit) ownStorage(t *pickle.Tensor) *pickle.Tensor {
 	s.Key, s.Used = "", 0
 	if !e.whole(t) {
 		view := viewOf(t)
-		if old.Cast != 0 {
-			// The elements are gathered as they are stored and cast afterwards.
-			view.DType = old.DType
-			uncast := old
-			uncast.Cast, uncast.Used = 0, 0
-			view.Storage = e.addStorage(uncast)
-		}
-		s = Storage{Location: old.Location, DType: view.DType, Of: &view, Cast: old.Cast, NBytes: view.NBytes(), Missing: old.Missing}
+		s = Storage{Location: old.Location, DType: view.DType, Of: &view, NBytes: view.NBytes(), Missing: old.Missing}
 	}
 	n := *t
 	n.Conj, n.Neg = t.Conj && s.Of == nil, t.Neg && s.Of == nil
@@ -369,7 +354,7 @@ func newStorageNode(s *Storage, id StorageID, location string) *pickle.Storage {
 		d = s.Cast
 	}
 	n := &pickle.Storage{Tag: "storage", Key: s.Key, Location: location, DType: d, Index: int(id)}
-	length := storageLen(s)
+	length := s.byteLen()
 	if hasStorageClass(d) {
 		n.Numel = length / d.Size()
 	} else {

@@ -101,6 +101,7 @@ func (o *SetMetadata) apply(e *edit, r *OpReport) (int, error) {
 	if e.metadata == nil {
 		e.metadata = map[string]string{}
 	}
+	e.described = len(o.Values) > 0
 	for _, kv := range o.Values {
 		if _, ok := e.metadata[kv[0]]; !ok {
 			e.metadataKeys = append(e.metadataKeys, kv[0])

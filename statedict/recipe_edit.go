@@ -29,6 +29,7 @@ type edit struct {
 
 	metadata     map[string]string
 	metadataKeys []string
+	described    bool // metadata was set
 	merged       []*Checkpoint
 }
 
@@ -240,17 +241,17 @@ func (e *edit) swap(nodes map[pickle.Value]pickle.Value) {
 		e.root = d
 		return
 	}
-	e.root = replaceNodes(e.root, nodes)
+	e.root = pickle.ReplaceNodes(e.root, nodes)
 }
 
 // swapAll is swap with the rows put back before, and read again afterwards.
 func (e *edit) swapAll(nodes map[pickle.Value]pickle.Value) {
 	if e.anchor == nil {
-		e.root = replaceNodes(e.root, nodes)
+		e.root = pickle.ReplaceNodes(e.root, nodes)
 		return
 	}
 	// The mapping is found again by its own replacement, however deep the tree is.
-	both := replaceNodes(&pickle.Tuple{Items: []pickle.Value{e.root, e.anchor}}, nodes).(*pickle.Tuple)
+	both := pickle.ReplaceNodes(&pickle.Tuple{Items: []pickle.Value{e.root, e.anchor}}, nodes).(*pickle.Tuple)
 	e.root, e.anchor = both.Items[0], both.Items[1]
 	if d, ok := e.anchor.(*pickle.Dict); ok {
 		for i := range e.rows {
@@ -265,7 +266,11 @@ func (e *edit) finish() (*Checkpoint, error) {
 		e.applyMetadata()
 	}
 	e.flush()
-	cp, err := e.base.rebuild(e.root, e.storages)
+	if e.root == e.base.root && !e.owned && !e.described {
+		cp := *e.base
+		return &cp, nil
+	}
+	cp, err := e.base.rebuild(e.root, slices.Clone(e.storages))
 	if err != nil {
 		return nil, err
 	}
