@@ -90,6 +90,9 @@ func (o *Cast) apply(e *edit, r *OpReport) (int, error) {
 			}
 		}
 		asked[i] = true
+		if r.Touched == nil {
+			r.Touched = make([]string, 0, len(rows))
+		}
 		r.Touched = append(r.Touched, name)
 	}
 	if mixed != nil {

@@ -67,7 +67,7 @@ func (e *edit) selected(match, except Patterns) ([]int, error) {
 	if err != nil {
 		return nil, e.fail(err.Error(), "")
 	}
-	var rows []int
+	rows := make([]int, 0, len(e.rows))
 	for i := range e.rows {
 		if tensorOf(e.rows[i].value) != nil && sel.has(e.rows[i].name) {
 			rows = append(rows, i)

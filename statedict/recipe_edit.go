@@ -103,16 +103,22 @@ func rowsOf(d *pickle.Dict, from int32) []row {
 
 // keep filters the rows in place: those for which want is true stay. It answers the names of the others.
 func (e *edit) keep(want func(*row) bool) (gone []string) {
-	kept := e.rows[:0]
+	n := 0
 	for i := range e.rows {
 		if want(&e.rows[i]) {
-			kept = append(kept, e.rows[i])
-		} else {
-			gone = append(gone, e.rows[i].name)
+			if n != i {
+				e.rows[n] = e.rows[i]
+			}
+			n++
+			continue
 		}
+		if gone == nil {
+			gone = make([]string, 0, min(len(e.rows)-i, 64+(len(e.rows)-i)/4))
+		}
+		gone = append(gone, e.rows[i].name)
 	}
-	clear(e.rows[len(kept):])
-	e.rows = kept
+	clear(e.rows[n:])
+	e.rows = e.rows[:n]
 	e.dirty = e.dirty || len(gone) > 0
 	return gone
 }
@@ -267,7 +273,8 @@ func (e *edit) finish() (*Checkpoint, error) {
 		cp := *e.base
 		return &cp, nil
 	}
-	cp, err := e.base.rebuild(e.root, slices.Clone(e.storages))
+	e.ownStorages()
+	cp, err := e.base.rebuild(e.root, e.storages)
 	if err != nil {
 		return nil, err
 	}

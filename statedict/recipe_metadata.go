@@ -207,7 +207,8 @@ func (f *follower) targets(id int32) []int32 {
 
 func (e *edit) follow(s int32, out *metaResult) {
 	f := &follower{metaResult: out, more: map[int32][]int32{}}
-	f.paths.grow(len(e.sources[s].before))
+	f.paths.grow(2 * len(e.sources[s].meta.Items))
+	out.entries = slices.Grow(out.entries, len(e.sources[s].meta.Items))
 	if !f.rows(e.rows, s) && len(e.rows) > 0 && s > 0 {
 		return
 	}
@@ -370,6 +371,7 @@ const maxParts = 200
 
 // grow makes room for n more paths.
 func (t *pathTable) grow(n int) {
+	t.texts, t.parent = slices.Grow(t.texts, n+1), slices.Grow(t.parent, n+1)
 	size := max(16, len(t.slots))
 	for size < 2*(len(t.texts)+n+1) {
 		size *= 2
