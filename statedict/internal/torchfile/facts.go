@@ -13,14 +13,14 @@ func (o *opener) readFacts() error {
 	if err := o.readVersion(); err != nil {
 		return err
 	}
-	if order, ok, err := o.fact("byteorder"); err != nil {
+	order, ok, err := o.fact("byteorder")
+	if err != nil {
 		return err
-	} else if ok && order != "little" && order != "big" {
-		return recordError(CodeFormat, o.inRoot("byteorder"), -1, "holds %s, not little or big", quote(order))
-	} else {
-		o.ByteOrder = order
 	}
-	var err error
+	if ok && order != "little" && order != "big" {
+		return recordError(CodeFormat, o.inRoot("byteorder"), -1, "holds %s, not little or big", quote(order))
+	}
+	o.ByteOrder = order
 	if o.FormatVersion, _, err = o.fact(".format_version"); err != nil {
 		return err
 	}
