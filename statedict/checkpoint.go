@@ -164,6 +164,7 @@ type origin struct {
 	alignment int64
 	archive   *torchfile.Archive
 	source    *Source
+	modules   []pickle.Module // source records of a legacy file
 }
 
 // Text is a named piece of text.
