@@ -19,8 +19,12 @@ func WriteReport(out io.Writer, r *statedict.Report, keys int, dry bool) error {
 		t.add(op.Op, keysChange(op), example(op))
 	}
 	t.write(w, Text{}.styles())
-	for _, o := range r.DroppedObjects {
-		fmt.Fprintf(w, "dropped object %s\n", show(o))
+	if n := len(r.DroppedObjects); n > 0 {
+		fmt.Fprintf(w, "dropped %s:", count(n, "object"))
+		for _, o := range r.DroppedObjects[:min(n, fewObjects)] {
+			fmt.Fprintf(w, " %s", show(o))
+		}
+		fmt.Fprintln(w, ellipsis(n/(fewObjects+1)+1))
 	}
 	if c := r.Cast; c.Overflowed+c.Flushed+c.NaNs > 0 {
 		fmt.Fprintf(w, "cast: %d overflowed to Inf, %d flushed to zero, %d lost a NaN payload\n", c.Overflowed, c.Flushed, c.NaNs)
@@ -59,7 +63,7 @@ func example(op statedict.OpReport) string {
 
 func ellipsis(n int) string {
 	if n > 1 {
-		return ", …"
+		return " …"
 	}
 	return ""
 }
