@@ -108,3 +108,13 @@ func sizeOf(t Type, shape []int64) (size int64, problem string) {
 	}
 	return int64(lo), ""
 }
+
+// ParseType is the code of ggml's name of a type, as String gives it.
+func ParseType(name string) (Type, bool) {
+	for t := range table {
+		if table[t].name == name && name != "" {
+			return Type(t), true
+		}
+	}
+	return 0, false
+}

@@ -123,6 +123,8 @@ type TensorExtra struct {
 	Axis      int64
 	Class     *Global // the subclass
 	State     Value   // Python attributes
+	// Code is the format's own name of a dtype that torch does not have ("Q8_0"); its storage is as many bytes as it has.
+	Code string
 	// Args is the rebuild call's own argument tuple, kept for the forms that are re-emitted as they came.
 	Func *Global
 	Args *Tuple
