@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/weightroom/weightroom/statedict"
 )
@@ -20,11 +21,15 @@ func WriteReport(out io.Writer, r *statedict.Report, keys int, dry bool) error {
 	}
 	t.write(w, Text{}.styles())
 	if n := len(r.DroppedObjects); n > 0 {
-		fmt.Fprintf(w, "dropped %s:", count(n, "object"))
-		for _, o := range r.DroppedObjects[:min(n, fewObjects)] {
-			fmt.Fprintf(w, " %s", show(o))
+		shown := make([]string, min(n, fewObjects))
+		for i := range shown {
+			shown[i] = show(r.DroppedObjects[i])
 		}
-		fmt.Fprintln(w, ellipsis(n/(fewObjects+1)+1))
+		more := ""
+		if n > len(shown) {
+			more = " …"
+		}
+		fmt.Fprintf(w, "dropped %s: %s%s\n", count(n, "object"), strings.Join(shown, ", "), more)
 	}
 	if c := r.Cast; c.Overflowed+c.Flushed+c.NaNs > 0 {
 		fmt.Fprintf(w, "cast: %d overflowed to Inf, %d flushed to zero, %d lost a NaN payload\n", c.Overflowed, c.Flushed, c.NaNs)
