@@ -1,0 +1,129 @@
+package torchfile
+
+import (
+	"bytes"
+	"hash/crc32"
+	"io"
+	"strconv"
+
+	"github.com/klauspost/compress/flate"
+)
+
+func itoa(n int64) string { return strconv.FormatInt(n, 10) }
+
+// ReadSmall returns the inflated bytes of record i, at most limit of them; it is for data.pkl and the records beside it.
+//
+// Memory grows with the bytes that turn up, never with a declared size. A record that inflates to more or less than it
+// declares is E_ZIP, one that declares more than limit E_LIMIT. On E_CHECKSUM the bytes come back as well: torch reads
+// such records without a word, so the caller may prefer to show them. A CRC of 0 means that nobody computed it.
+func (a *Archive) ReadSmall(i int, limit int64) ([]byte, error) {
+	rec := &a.Records[i]
+	if rec.Size > limit {
+		return nil, recordError(CodeLimit, a.FullName(i), rec.HeaderOff, "%d bytes, limit %d", rec.Size, limit)
+	}
+	if e := rec.readable(a, i); e != nil {
+		return nil, e
+	}
+	off, err := a.DataOff(i)
+	if err != nil {
+		return nil, err
+	}
+	var data []byte
+	if rec.Method == Stored {
+		data, err = a.src.read(off, rec.Size)
+		data = bytes.Clone(data) // never a piece of the blocks that opening keeps
+	} else {
+		data, err = io.ReadAll(a.inflate(i, off))
+	}
+	if err != nil {
+		return nil, err
+	}
+	if sum := crc32.ChecksumIEEE(data); rec.CRC != 0 && sum != rec.CRC {
+		return data, recordError(CodeChecksum, a.FullName(i), off, "CRC-32 is %08x, the directory states %08x", sum, rec.CRC)
+	}
+	return data, nil
+}
+
+// Open returns a reader of the inflated bytes of record i, for storages of any size. It does not check the CRC. A
+// deflated record that does not keep to its declared size ends in E_ZIP, without a byte past that size.
+func (a *Archive) Open(i int) (io.Reader, error) {
+	rec := &a.Records[i]
+	if e := rec.readable(a, i); e != nil {
+		return nil, e
+	}
+	off, err := a.DataOff(i)
+	if err != nil {
+		return nil, err
+	}
+	if rec.Method == Stored {
+		return io.NewSectionReader(a.src.r, off, rec.Size), nil
+	}
+	return a.inflate(i, off), nil
+}
+
+func (a *Archive) inflate(i int, off int64) io.Reader {
+	rec := &a.Records[i]
+	return &inflater{
+		r:    flate.NewReader(io.NewSectionReader(a.src.r, off, rec.CompressedSize)),
+		left: rec.Size, name: a.FullName(i), off: off, size: rec.Size,
+	}
+}
+
+// inflater gives exactly size bytes or an error that says how the stream broke its word.
+type inflater struct {
+	r    io.Reader
+	left int64 // bytes still owed
+	size int64
+	name string
+	off  int64 // of the payload, for errors
+	err  error
+}
+
+func (z *inflater) Read(p []byte) (int, error) {
+	if z.err != nil || len(p) == 0 {
+		return 0, z.err
+	}
+	if z.left == 0 {
+		z.err = z.end()
+		return 0, z.err
+	}
+	n, err := z.r.Read(p[:min(int64(len(p)), z.left)])
+	z.left -= int64(n)
+	switch {
+	case err == io.EOF && z.left > 0:
+		z.err = recordError(CodeZip, z.name, z.off, "declares %d bytes, inflates to %d", z.size, z.size-z.left)
+	case err != nil && err != io.EOF:
+		z.err = z.failed(err)
+	}
+	if n > 0 {
+		return n, nil
+	}
+	return 0, z.err
+}
+
+// end sees that nothing follows the declared bytes.
+func (z *inflater) end() error {
+	var one [1]byte
+	for {
+		n, err := z.r.Read(one[:])
+		switch {
+		case n > 0:
+			return recordError(CodeZip, z.name, z.off, "inflates to more than the declared %d bytes", z.size)
+		case err == io.EOF:
+			return io.EOF
+		case err != nil:
+			return z.failed(err)
+		}
+	}
+}
+
+func (z *inflater) failed(err error) error {
+	switch err.(type) {
+	case flate.CorruptInputError, flate.InternalError:
+		return recordError(CodeZip, z.name, z.off, "deflate stream is damaged")
+	}
+	if err == io.ErrUnexpectedEOF {
+		return recordError(CodeZip, z.name, z.off, "deflate stream ends too early")
+	}
+	return &ReadError{Offset: z.off, Len: z.size, Err: err}
+}

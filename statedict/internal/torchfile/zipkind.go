@@ -1,0 +1,364 @@
+package torchfile
+
+import (
+	"strconv"
+	"strings"
+)
+
+// ArchiveKind is what a zip holds.
+type ArchiveKind uint8
+
+const (
+	ZipOther        ArchiveKind = iota // a zip, nothing known in it
+	TorchSave                          // torch.save, 1.6 and later
+	TorchScript                        // torch.jit.save
+	TorchScriptLite                    // the same with bytecode, for mobile
+	TorchScriptJSON                    // TorchScript of 1.0 to 1.2, model.json
+	PT2                                // torch.export package of 2.8 and later
+	ExportedProgram                    // torch.export.save of 2.1 to 2.7
+	TorchPackage                       // torch.package
+	NPZ                                // numpy arrays
+	ZipWrapper                         // a zip around files that could be opened: .mar, a zipped folder
+)
+
+var archiveKinds = [...]string{
+	ZipOther: "zip archive", TorchSave: "torch.save archive", TorchScript: "TorchScript archive",
+	TorchScriptLite: "TorchScript lite-interpreter archive", TorchScriptJSON: "TorchScript archive of torch 1.0 to 1.2 (model.json)",
+	PT2: "torch.export package (pt2)", ExportedProgram: "torch.export archive of torch 2.1 to 2.7",
+	TorchPackage: "torch.package archive", NPZ: "NumPy npz archive", ZipWrapper: "zip around other files",
+}
+
+// String names the kind as one would in a sentence.
+func (k ArchiveKind) String() string {
+	if int(k) >= len(archiveKinds) {
+		return archiveKinds[ZipOther]
+	}
+	return archiveKinds[k]
+}
+
+// torch tells the kinds whose tensors can be read here: data.pkl beside data/.
+func (k ArchiveKind) torch() bool {
+	return k == TorchSave || k == TorchScript || k == TorchScriptLite
+}
+
+const pickleName = "data.pkl"
+
+// marks are records that tell one kind from another, tried in this order.
+var marks = []struct {
+	name string
+	kind ArchiveKind
+}{
+	{"archive_format", PT2},
+	{"serialized_exported_program.json", ExportedProgram},
+	{"model.json", TorchScriptJSON},
+	{".data/extern_modules", TorchPackage},
+}
+
+// chooseRoot finds the archive's folder and kind, and takes the folder off the names.
+//
+// torch takes the first record's top folder. Archives that were unpacked and zipped again gain an outer folder or lose
+// theirs; there the one data.pkl decides, and a finding says that torch refuses them.
+func (o *opener) chooseRoot() error {
+	first, seen := "", false
+	present := map[string]bool{} // of the names in marks, under the first record's folder
+	var pickles []int
+	for i := range o.Records {
+		name := o.Records[i].Name
+		if strings.HasPrefix(name, "__MACOSX/") {
+			continue
+		}
+		if !seen {
+			seen = true
+			if folder, _, found := strings.Cut(name, "/"); found {
+				first = folder
+			}
+		}
+		if base := name[strings.LastIndexByte(name, '/')+1:]; sameFold(base, pickleName) {
+			pickles = append(pickles, i)
+		}
+		if rest, ok := under(first, name); ok {
+			for _, m := range marks {
+				if rest == m.name {
+					present[rest] = true
+				}
+			}
+		}
+	}
+	for _, m := range marks {
+		if present[m.name] {
+			o.Kind = m.kind
+			o.trim(first)
+			o.Pickle, _ = o.findFold(pickleName)
+			return nil
+		}
+	}
+	if len(pickles) == 0 {
+		o.Kind = o.kindWithoutPickle()
+		return nil
+	}
+	root, err := o.rootOf(pickles)
+	if err != nil {
+		return err
+	}
+	o.Kind = TorchSave
+	o.trim(root)
+	o.Pickle, _ = o.findFold(pickleName)
+	if _, ok := o.findFold("constants.pkl"); ok {
+		o.Kind = TorchScript
+		if _, ok := o.findFold("bytecode.pkl"); ok {
+			o.Kind = TorchScriptLite
+		}
+	}
+	o.noteRoot(first)
+	return nil
+}
+
+// rootOf is the folder of the data.pkl that counts. Several make two readings, unless one folder holds all the others:
+// then torch, which looks no deeper, and we mean the same one.
+func (o *opener) rootOf(pickles []int) (string, error) {
+	folder := func(i int) string {
+		name := o.Records[i].Name
+		return name[:max(0, strings.LastIndexByte(name, '/'))]
+	}
+	root := folder(pickles[0])
+	for _, i := range pickles[1:] {
+		if f := folder(i); len(f) < len(root) {
+			root = f
+		}
+	}
+	for _, i := range pickles {
+		f := folder(i)
+		if f == root {
+			continue
+		}
+		if _, inside := under(root, f); root == "" || !inside {
+			e := recordError(CodeAmbiguous, o.Records[i].Name, o.Records[i].HeaderOff, "a second root: another data.pkl lies in %s", quote(root+"/"))
+			return root, o.ambiguous(e)
+		}
+	}
+	return root, nil
+}
+
+// under cuts folder and slash off name; an empty folder holds every name.
+func under(folder, name string) (rest string, ok bool) {
+	if folder == "" {
+		return name, true
+	}
+	if len(name) > len(folder) && name[len(folder)] == '/' && name[:len(folder)] == folder {
+		return name[len(folder)+1:], true
+	}
+	return "", false
+}
+
+// trim makes root the prefix. The names move into one new string without it, so that the full ones can be let go.
+func (o *opener) trim(root string) {
+	o.Prefix = strings.Clone(root)
+	var names strings.Builder
+	for i := range o.Records {
+		rec := &o.Records[i]
+		rest, ok := under(root, rec.Name)
+		if rec.Foreign = !ok; ok {
+			rec.Name = rest
+		}
+		names.WriteString(rec.Name)
+	}
+	all, from := names.String(), 0
+	for i := range o.Records {
+		n := len(o.Records[i].Name)
+		o.Records[i].Name = all[from : from+n]
+		from += n
+	}
+}
+
+// findFold finds a record of the archive ignoring ASCII case, as torch does; it serves before names are sorted, too.
+func (o *opener) findFold(name string) (int, bool) {
+	for i := range o.Records {
+		if rec := &o.Records[i]; !rec.Foreign && sameFold(rec.Name, name) {
+			return i, true
+		}
+	}
+	return -1, false
+}
+
+// noteRoot says what torch would not accept about the folders.
+func (o *opener) noteRoot(first string) {
+	foreign := 0
+	for i := range o.Records {
+		if o.Records[i].Foreign {
+			foreign++
+		}
+	}
+	switch {
+	case o.Prefix == "":
+		o.found.add(FoundContainer, "", "data.pkl lies in no folder; torch refuses such a file")
+	case o.Prefix != first || strings.Contains(o.Prefix, "/"):
+		o.found.add(FoundContainer, "", "the records lie in folder %s; torch refuses such a file", quote(o.Prefix))
+	}
+	if foreign > 0 {
+		o.found.add(FoundContainer, "", "%d records outside folder %s; torch may refuse such a file", foreign, quote(o.Prefix))
+	}
+}
+
+// kindWithoutPickle looks at the endings of the names.
+func (o *opener) kindWithoutPickle() ArchiveKind {
+	arrays, others, files := 0, 0, 0
+	for i := range o.Records {
+		name := o.Records[i].Name
+		switch {
+		case o.Records[i].IsDir():
+		case strings.HasSuffix(name, ".npy"):
+			arrays++
+		case Openable(name):
+			files++
+		default:
+			others++
+		}
+	}
+	switch {
+	case arrays > 0 && others+files == 0:
+		return NPZ
+	case files+arrays > 0:
+		return ZipWrapper
+	}
+	return ZipOther
+}
+
+// Openable tells names of files in a wrapper that look like checkpoints.
+func Openable(name string) bool {
+	for _, ending := range []string{".pt", ".pth", ".bin", ".ckpt", ".pkl", ".th", ".safetensors", ".npz", ".npy", ".gguf", "MAR-INF/MANIFEST.json"} {
+		if strings.HasSuffix(name, ending) {
+			return true
+		}
+	}
+	return false
+}
+
+// readFacts reads the records that describe the container.
+func (o *opener) readFacts() error {
+	if !o.Kind.torch() {
+		return nil
+	}
+	if err := o.readVersion(); err != nil {
+		return err
+	}
+	if order, ok, err := o.fact("byteorder"); err != nil {
+		return err
+	} else if ok && order != "little" && order != "big" {
+		return recordError(CodeFormat, o.inRoot("byteorder"), -1, "holds %s, not little or big", quote(order))
+	} else {
+		o.ByteOrder = order
+	}
+	var err error
+	if o.FormatVersion, _, err = o.fact(".format_version"); err != nil {
+		return err
+	}
+	if o.SerializationID, _, err = o.fact(".data/serialization_id"); err != nil {
+		return err
+	}
+	text, stated, err := o.fact(".storage_alignment")
+	if err != nil {
+		return err
+	}
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil && n > 0 {
+		o.Alignment = n
+	} else {
+		if stated {
+			o.found.add(FoundContainer, o.inRoot(".storage_alignment"), "holds %s, not a number", quote(text))
+		}
+		o.Alignment = o.keptAlignment()
+	}
+	o.Profile = o.profile()
+	return nil
+}
+
+// readVersion reads .data/version or version. torch refuses what is not a number from 1 to 10; a missing one is noted.
+func (o *opener) readVersion() error {
+	for _, name := range []string{".data/version", "version"} {
+		text, ok, err := o.fact(name)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			continue
+		}
+		n, err := strconv.Atoi(strings.TrimSpace(text))
+		switch {
+		case err != nil || n <= 0:
+			return recordError(CodeFormat, o.inRoot(name), -1, "holds %s, not a container version", quote(text))
+		case n > 10:
+			return recordError(CodeUnsupported, o.inRoot(name), -1, "container version %d, at most 10 is known", n)
+		}
+		o.Version = n
+		return nil
+	}
+	if _, present := o.findFold("version"); !present {
+		o.found.add(FoundContainer, "", "no version record; torch refuses such a file")
+	}
+	return nil
+}
+
+// fact reads a small record of the archive. One that is too large, damaged or unreadable becomes a finding, except
+// byteorder: without it numbers could be shown wrong.
+func (o *opener) fact(name string) (text string, ok bool, err error) {
+	i, ok := o.findFold(name)
+	if !ok {
+		return "", false, nil
+	}
+	data, err := o.ReadSmall(i, o.limits.SmallRecord)
+	if err == nil {
+		return string(data), true, nil
+	}
+	e, isError := err.(*Error)
+	if !isError || name == "byteorder" && e.Code != CodeChecksum {
+		return "", false, err
+	}
+	if e.Code == CodeChecksum {
+		o.found.add(FoundChecksum, e.Record, "%s", e.Msg)
+		return string(data), true, nil
+	}
+	if e.Code == CodeAmbiguous && !o.opt.Lenient {
+		return "", false, err
+	}
+	o.found.add(e.Code, e.Record, "%s", e.Msg)
+	return "", false, nil
+}
+
+func (o *opener) inRoot(name string) string {
+	if o.Prefix == "" {
+		return name
+	}
+	return o.Prefix + "/" + name
+}
+
+// keptAlignment is the largest power of two up to 64 that the known payloads of storages lie on.
+func (o *opener) keptAlignment() int64 {
+	var bits int64
+	for i := range o.Records {
+		rec := &o.Records[i]
+		if rec.Foreign || rec.IsDir() || !strings.HasPrefix(rec.Name, "data/") {
+			continue
+		}
+		if rec.dataOff < 0 {
+			return 0
+		}
+		bits |= rec.dataOff
+	}
+	bits |= 64
+	return bits & -bits
+}
+
+func (o *opener) profile() Profile {
+	if o.Kind != TorchSave {
+		return ""
+	}
+	_, ordered := o.Lookup("byteorder")
+	_, format := o.Lookup(".format_version")
+	_, aligned := o.Lookup(".storage_alignment")
+	switch {
+	case ordered && format && aligned:
+		return Torch27
+	case ordered:
+		return Torch21
+	}
+	return Torch16
+}
