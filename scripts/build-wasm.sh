@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
 # Builds web/dist/: the page with its program, every file but index.html and build.json under a name with its hash.
 # Needs Go, and of the system only the usual small tools. Two builds of the same source give the same bytes.
+# Usage: scripts/build-wasm.sh [FOLDER]; without one, web/dist.
 set -euo pipefail
+dist=${1:-}
+[ -z "$dist" ] || { mkdir -p "$dist"; dist=$(cd "$dist" && pwd); }
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export LC_ALL=C
 unset GOOS GOARCH
 
-dist=web/dist
+dist=${dist:-web/dist}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/out"

@@ -2,10 +2,12 @@
 "use strict";
 onmessage = async ({ data }) => {
   onmessage = null;
-  const go = new Go();
+  let why = "the program ended"; // a Go program ends only by a fault, out of memory for one
   try {
+    const go = new Go();
     await go.run(await WebAssembly.instantiate(data, go.importObject));
-  } finally {
-    postMessage({ kind: "crash", id: 0 }); // a Go program ends only by a fault, out of memory for one
+  } catch (err) {
+    why = String(err);
   }
+  postMessage({ kind: "crash", id: 0, why });
 };

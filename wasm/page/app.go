@@ -59,6 +59,7 @@ type panel interface {
 
 // Run draws the page and never returns.
 func Run() {
+	findPage()
 	a := &app{jobs: make(chan job, 64)}
 	var err error
 	if a.text, err = texts.Load("en"); err != nil {
@@ -101,6 +102,11 @@ func (a *app) startWorker() { a.worker = startWorker(a.crashed) }
 
 // crashed is called when the worker died by itself.
 func (a *app) crashed() {
+	if !a.worker.started {
+		show(role("boot-error"), true) // another one would fail as well
+		a.setState("error")
+		return
+	}
 	a.startWorker()
 	title, msg, hint := a.text.Text("error.crash.title"), a.text.Text("error.crash.message"), a.text.Text("error.crash.hint")
 	a.showError(title, &message.Error{Code: message.Internal, Message: msg, Hint: hint})

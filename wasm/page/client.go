@@ -16,6 +16,7 @@ type client struct {
 	last    int
 	pending map[int]*call
 	ready   chan struct{}
+	started bool
 	dead    bool
 	crashed func()
 	hear    js.Func
@@ -61,9 +62,11 @@ func (c *client) take(msg js.Value) {
 	kind, id := msg.Get("kind").String(), msg.Get("id").Int()
 	switch kind {
 	case "ready":
+		c.started = true
 		close(c.ready)
 		return
 	case "crash":
+		js.Global().Get("console").Call("error", "worker: "+msg.Get("why").String())
 		c.die()
 		return
 	}

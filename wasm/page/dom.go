@@ -15,11 +15,14 @@ func wrap(v js.Value) element {
 	return &dom.BasicHTMLElement{BasicElement: &dom.BasicElement{BasicNode: &dom.BasicNode{Value: v}}}
 }
 
-var (
-	window   = wrap(js.Global())
-	document = dom.GetWindow().Document()
-	root     = wrap(js.Global().Get("document").Get("documentElement"))
-)
+// Set by Run: the same binary is the worker, which has no document.
+var window, document, root element
+
+func findPage() {
+	window = wrap(js.Global())
+	document = wrap(dom.GetWindow().Document().Underlying())
+	root = wrap(document.Get("documentElement"))
+}
 
 // find is the first element below from that a selector names. It must be there: the markup and the code go together.
 func find(from element, selector string) element {
@@ -61,7 +64,7 @@ func setDisabled(e element, off bool) { e.Set("disabled", off) }
 
 // textElement is a new element that holds s.
 func textElement(tag, s string) element {
-	e := wrap(document.Underlying().Call("createElement", tag))
+	e := wrap(document.Call("createElement", tag))
 	e.SetTextContent(s)
 	return e
 }

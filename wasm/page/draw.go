@@ -23,7 +23,7 @@ func (a *app) draw() {
 	setText(role("file-name"), name)
 	role("file-name").SetAttribute("title", name)
 	setText(role("format"), a.text.Text("format."+w.about.Format))
-	document.Underlying().Set("title", name+" – Weightroom")
+	document.Set("title", name+" – Weightroom")
 	a.drawSummary()
 	a.drawChooser()
 	a.drawSteps()

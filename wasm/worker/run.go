@@ -74,8 +74,7 @@ func (w *worker) hear(data js.Value) {
 func (w *worker) do(j *job) {
 	defer func() {
 		if p := recover(); p != nil {
-			js.Global().Get("console").Call("error", fmt.Sprint(p)+"\n"+string(debug.Stack()))
-			post("crash", j.id, nil)
+			post("crash", j.id, map[string]any{"why": fmt.Sprint(p) + "\n" + string(debug.Stack())})
 		}
 	}()
 	w.running = j
@@ -281,8 +280,8 @@ func post(kind string, id int, extra map[string]any) {
 	var moved []any
 	for k, v := range extra {
 		msg[k] = v
-		if k != "blobs" {
-			moved = append(moved, v.(js.Value).Get("buffer"))
+		if u8, ok := v.(js.Value); ok {
+			moved = append(moved, u8.Get("buffer"))
 		}
 	}
 	js.Global().Call("postMessage", msg, moved)
