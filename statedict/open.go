@@ -114,6 +114,12 @@ func (op *opener) file(src *Source) (*Checkpoint, error) {
 	case torchfile.Pickle, torchfile.PickleGuess:
 		return op.barePickle(src, kind == torchfile.PickleGuess, head)
 	}
+	if kind == torchfile.JSON {
+		if index, err := readIndex(src); err == nil && len(index.Files) > 0 {
+			return nil, &FormatError{Code: "E_FORMAT", Format: "shard index", Offset: -1, Msg: "names the shards but holds no tensors:" + quotedList(index.Files),
+				Hint: "open it together with these files"}
+		}
+	}
 	return nil, notCheckpoint(kind, head, src.Size)
 }
 

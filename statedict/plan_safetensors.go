@@ -20,14 +20,16 @@ func planSafetensors(cp *Checkpoint, opts *PlanOptions) (*Plan, error) {
 	meta := cp.safetensorsMetadata(dropped)
 	p := &Plan{}
 	p.Report.Warnings = warnings
-	for _, part := range split(kept, opts) {
-		f, err := cp.safetensorsFile(part, meta, dropped)
+	parts := cp.split(kept, opts)
+	for _, part := range parts {
+		f, err := cp.safetensorsFile(part, meta)
 		if err != nil {
 			return nil, err
 		}
 		p.Files = append(p.Files, *f)
 	}
-	return p, p.number(cp, kept, "safetensors", opts)
+	p.promiseFlat(kept)
+	return p, p.name(parts, opts)
 }
 
 // safetensorsMetadata is the source's own map and what ties were cut; {"format": "pt"} where there was none, because
@@ -47,7 +49,7 @@ func (cp *Checkpoint) safetensorsMetadata(dropped map[string]string) []safetenso
 	return meta
 }
 
-func (cp *Checkpoint) safetensorsFile(ts []flatTensor, meta []safetensors.Pair, dropped map[string]string) (*File, error) {
+func (cp *Checkpoint) safetensorsFile(ts []flatTensor, meta []safetensors.Pair) (*File, error) {
 	entries := make([]safetensors.Entry, len(ts))
 	var bad []string
 	for i, t := range ts {

@@ -111,7 +111,7 @@ type zipRecord struct {
 	segment Segment
 	crc     uint32
 	known   bool
-	run     Extent // header, payload and descriptor as they stand in the source, where they do
+	whole   *Storage // the storage whose bytes these are, where the source gives them as they are
 }
 
 func literalRecord(b []byte) zipRecord {
@@ -164,7 +164,7 @@ func (cp *Checkpoint) storageRecord(node *pickle.Storage) (zipRecord, error) {
 	case Copy:
 		rec.crc, rec.known = s.Extent.CRC, s.Extent.HasCRC
 		if rec.known && s.Extent.Len == st.NBytes {
-			rec.run = cp.run(st)
+			rec.whole = st
 		}
 	case Convert:
 		same := s.To == s.View.DType && len(s.Via) == 0 && !(s.Src.BigEndian && s.To.SwapUnit() > 1)
@@ -175,16 +175,13 @@ func (cp *Checkpoint) storageRecord(node *pickle.Storage) (zipRecord, error) {
 	return rec, nil
 }
 
-// run is the record of a storage in its source, local header and descriptor included; empty where torch did not write it.
-func (cp *Checkpoint) run(st *Storage) Extent {
-	if cp.origin == nil || cp.origin.archive == nil || st.Data.Source != cp.origin.source {
-		return Extent{}
+// run is where the source has record i of the output, header and descriptor included, byte for byte.
+func (cp *Checkpoint) run(st *Storage, l *torchfile.Layout, i int) (Extent, bool) {
+	if st == nil || cp.origin == nil || cp.origin.archive == nil || st.Data.Source != cp.origin.source {
+		return Extent{}, false
 	}
-	off, n, ok := cp.origin.archive.Span(int(st.rec))
-	if !ok {
-		return Extent{}
-	}
-	return Extent{Source: st.Data.Source, Off: off, Len: n}
+	e, ok := cp.origin.archive.Run(int(st.rec), l, i)
+	return Extent{Source: st.Data.Source, Off: e.Off, Len: e.Len}, ok
 }
 
 // assemble turns records into the segments of one file.
@@ -193,12 +190,11 @@ func (cp *Checkpoint) assemble(l *torchfile.Layout, recs []zipRecord) *File {
 	sums := make([]Sum, len(recs))
 	for i := range recs {
 		r := &recs[i]
-		header := l.Header(i)
-		if r.known && r.segment.Len() > 0 && cp.sameRun(l, i, r, int64(len(header))) {
-			f.add(Copy{r.run})
+		if run, ok := cp.run(r.whole, l, i); ok {
+			f.add(Copy{run})
 			continue
 		}
-		f.add(Literal(header))
+		f.add(Literal(l.Header(i)))
 		f.add(r.segment)
 		desc := l.Descriptor(i, r.crc)
 		if r.known || len(desc) == 0 {
@@ -224,18 +220,6 @@ func (cp *Checkpoint) assemble(l *torchfile.Layout, recs []zipRecord) *File {
 	}
 	f.add(Literal(tail[done:]))
 	return f
-}
-
-// sameRun tells that record i of the output is, header and descriptor included, byte for byte what the source has: then
-// neighbours become one copy. Source records are compared by name, sizes, checksum, alignment and header length; the
-// header itself was checked against the directory.
-func (cp *Checkpoint) sameRun(l *torchfile.Layout, i int, r *zipRecord, header int64) bool {
-	if r.run.Len == 0 {
-		return false
-	}
-	c := r.segment.(Copy)
-	desc := int64(len(l.Descriptor(i, 0)))
-	return c.Extent.Off-r.run.Off == header && r.run.Len == header+c.Extent.Len+desc && r.run.Off%l.Alignment == l.HeaderOff(i)%l.Alignment
 }
 
 // emitError names what a pickle cannot express.
