@@ -17,9 +17,13 @@ func corpus(t *testing.T, name string) string {
 
 func TestSmoke(t *testing.T) {
 	b := newTab(t)
-	b.shot("empty")
-	b.choose(corpus(t, "burn__multi_layer.safetensors"))
-	t.Log(b.role("summary"), b.paths("tensor"), b.role("error"))
-	b.shot("small")
+	b.choose(corpus(t, "pytorch_resnet_cifar10__resnet20-12fca82f.th"))
+	t.Log(b.role("summary"), b.role("error"))
+	b.shot("resnet")
+	b.click("strip-prefix")
+	b.fill("prefix", "module.")
+	b.shot("strip")
+	b.apply()
+	b.shot("stripped")
 	b.clean()
 }

@@ -44,7 +44,11 @@ type rowView struct {
 func newTreeView(a *app) *treeView {
 	t := &treeView{app: a, view: model.NewView(), box: find(root, "#tree"), body: role("rows")}
 	on(t.box, "scroll", func(js.Value) { t.draw() })
-	on(window, "resize", func(js.Value) { t.measure(); t.draw() })
+	resized := js.FuncOf(func(js.Value, []js.Value) any {
+		t.refresh()
+		return nil
+	})
+	js.Global().Get("ResizeObserver").New(resized).Call("observe", t.box.Underlying())
 	on(t.body, "click", t.click)
 	on(t.box, "keydown", t.key)
 	on(find(root, "#filter"), "input", func(js.Value) { t.filter() })

@@ -294,6 +294,16 @@ func TestRecipe(t *testing.T) {
 	}
 }
 
+func TestSplit(t *testing.T) {
+	for in, want := range map[string]string{
+		"": "", " a , b,": "a|b", "{a,b},c": "{a,b}|c", "re:a{1,2},b": "re:a{1,2},b", `a\,b,c`: `a\,b|c`, `end\`: `end\`, ",,": "", "[,]x,y": "[,]x|y",
+	} {
+		if got := strings.Join(Split(in), "|"); got != want {
+			t.Errorf("Split(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
 func TestSuggest(t *testing.T) {
 	r := rows("sd|module.a.w", "sd|module.b.w", "sd|head.w", "other|module.x", "sd|head.b", "sd|one.w", "=sd.module.n")
 	got := Prefixes(r, "sd", 5)
@@ -304,14 +314,14 @@ func TestSuggest(t *testing.T) {
 	group := &tree.Nodes[tree.Find("sd.module", Group)]
 	for action, want := range map[string]string{
 		"strip-prefix": "map[prefix:module.]", "extract": "map[prefix:module.]", "drop": "map[match:module.**]",
-		"add-prefix": "map[match:module.**]", "rename": "map[]",
+		"add-prefix": "map[match:module.**]", "rename": "map[from:module. to:module.]",
 	} {
 		if got := fmt.Sprint(Fit(SpecOf(action), group, "sd")); got != want {
 			t.Errorf("%s: %s, want %s", action, got, want)
 		}
 	}
-	odd := &NewTree(rows("a[0]*.w")).Nodes[0]
-	if got := Fit(SpecOf("drop"), odd, "")["match"]; got != `re:^a\[0\]\*\.` {
+	odd := &NewTree(rows("a[0],*.w")).Nodes[0]
+	if got := Fit(SpecOf("drop"), odd, "")["match"]; got != `a\[0\]\,\*.**` || len(Split(got)) != 1 {
 		t.Errorf("pattern of an odd group: %s", got)
 	}
 	if got := Fit(SpecOf("drop"), group, "elsewhere"); got != nil {

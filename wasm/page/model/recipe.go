@@ -105,17 +105,21 @@ func (o Op) Args() string {
 	return strings.Join(args, " → ")
 }
 
-// Split takes a field with several values apart at its commas, except within {…} and […]. A regular expression is always
-// one value.
+// Split takes a field with several values apart at its commas, except within {…} and […] and behind a backslash. A regular
+// expression is always one value.
 func Split(s string) []string {
 	if strings.HasPrefix(strings.TrimSpace(s), "re:") {
 		return []string{strings.TrimSpace(s)}
 	}
 	var out []string
 	depth, start := 0, 0
-	for i := 0; i <= len(s); i++ {
+	for i := 0; start <= len(s); i++ {
+		i = min(i, len(s))
 		if i < len(s) {
 			switch s[i] {
+			case '\\':
+				i++
+				continue
 			case '{', '[':
 				depth++
 			case '}', ']':

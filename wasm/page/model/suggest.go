@@ -1,9 +1,9 @@
 package model
 
 import (
-	"regexp"
 	"strings"
 
+	"github.com/weightroom/weightroom/statedict"
 	"github.com/weightroom/weightroom/wasm/message"
 )
 
@@ -77,27 +77,23 @@ func Fit(s *Spec, n *Node, at string) map[string]string {
 	switch {
 	case s.Action == "keep" || s.Action == "drop":
 		return map[string]string{"match": pattern(key, group)}
-	case s.Action == "rename" && !group:
-		return map[string]string{"from": key, "to": key}
+	case s.Action == "rename" && group:
+		return map[string]string{"from": statedict.QuotePattern(key) + ".", "to": key + "."}
+	case s.Action == "rename":
+		return map[string]string{"from": statedict.QuotePattern(key), "to": strings.ReplaceAll(key, "$", "$$")}
 	case group && (s.Action == "strip-prefix" || s.Action == "extract"):
 		return map[string]string{"prefix": key + "."}
-	case group && s.Action == "add-prefix":
-		return map[string]string{"match": pattern(key, true)}
+	case s.Action == "add-prefix":
+		return map[string]string{"match": pattern(key, group)}
 	}
 	return nil
 }
 
-// pattern matches exactly key, or all keys below it.
+// pattern matches exactly key, or all keys below it, and survives Split.
 func pattern(key string, below bool) string {
-	if !strings.ContainsAny(key, `*?[]{},\`) && !strings.HasPrefix(key, "re:") {
-		if below {
-			return key + ".**"
-		}
-		return key
-	}
-	expr := "re:^" + regexp.QuoteMeta(key)
+	p := strings.ReplaceAll(statedict.QuotePattern(key), ",", `\,`)
 	if below {
-		return expr + `\.`
+		p += ".**"
 	}
-	return expr + "$"
+	return p
 }
