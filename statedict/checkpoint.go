@@ -1,6 +1,10 @@
 package statedict
 
-import "github.com/weightroom/weightroom/statedict/internal/pickle"
+import (
+	"github.com/weightroom/weightroom/statedict/internal/gguf"
+	"github.com/weightroom/weightroom/statedict/internal/pickle"
+	"github.com/weightroom/weightroom/statedict/internal/torchfile"
+)
 
 // Format names a container, as `ls --json` prints it.
 type Format string
@@ -34,10 +38,16 @@ type Checkpoint struct {
 	// Globals are the names that the file's pickles would import, in order of first appearance.
 	Globals  []Global
 	Findings []Finding
+	// Code is source text that the file carries, of TorchScript or of old pickled modules. It is text and nothing else.
+	Code []Text
 
-	root   pickle.Value // the object tree; its *pickle.Tensor leaves carry Storage.Index = StorageID
-	origin *origin      // how the file was laid out, for outputs that repeat it
-	edited bool         // differs from what the sources hold, so that an export cannot copy them whole
+	constants pickle.Value       // TorchScript's constants.pkl
+	root      pickle.Value       // the object tree; its *pickle.Tensor leaves carry Storage.Index = StorageID
+	origin    *origin            // how the file was laid out, for outputs that repeat it
+	edited    bool               // differs from what the sources hold, so that an export cannot copy them whole
+	lenient   bool               // reads in two ways: to be looked at, not exported
+	fingers   map[*Source][]byte // what CheckSources compares with
+	ggufKV    []gguf.KV          // the typed pairs of a GGUF file, for writing them again
 }
 
 // Entry is a key and the view it names.
@@ -80,6 +90,8 @@ type TensorInfo struct {
 	Axis      int64
 	Class     string // subclass, module and name
 	Parts     []Part
+	Code      string // the format's own name of a dtype that torch lacks ("Q8_0"); DType is then 0
+	CodeBytes int64  // bytes of such a tensor
 	Bad       string // why this description is impossible; "" for a good tensor
 }
 
@@ -106,6 +118,7 @@ type Storage struct {
 	Missing string
 	// Used says how many entries reach it.
 	Used int32
+	rec  int32 // its record in origin.archive
 }
 
 // Global is a name that a pickle asks to import.
@@ -132,6 +145,9 @@ type Object struct {
 	// Value is JSON-able: nil, bool, int64, float64, string, []any, or nil with HasValue false where it has no short form.
 	Value    any
 	HasValue bool
+	// Ref is the path under which a container was listed before; only where IsRef.
+	Ref   string
+	IsRef bool
 }
 
 // StateDict sums up one mapping of tensors.
@@ -146,5 +162,9 @@ type origin struct {
 	prefix    string // archive prefix, without the slash
 	profile   string // torchfile profile of the record order
 	alignment int64
-	byteOrder string
+	archive   *torchfile.Archive
+	source    *Source
 }
+
+// Text is a named piece of text.
+type Text struct{ Name, Text string }

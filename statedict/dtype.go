@@ -7,3 +7,9 @@ type DType = dtype.DType
 
 // ParseDType returns the dtype that torch calls name, with or without "torch." in front.
 func ParseDType(name string) (DType, bool) { return dtype.Parse(name) }
+
+// Shorthands of this package.
+const (
+	byteType = dtype.UInt8
+	boolType = dtype.Bool
+)

@@ -1,12 +1,12 @@
 package statedict
 
+import "fmt"
+
 // Plan is an export laid out: every file, every byte count, every problem, before the first byte is written.
 type Plan struct {
 	Files  []File
 	Report Report
-	// expect is what the files must hold when they are opened again.
-	expect *Checkpoint
-	format Format
+	want   []wanted // what the files must hold when they are opened again
 }
 
 // File is one output file: the concatenation of its segments. Size is in bytes and exact.
@@ -14,6 +14,8 @@ type File struct {
 	Name     string
 	Size     int64
 	Segments []Segment
+	// Cast counts what the casts of Write could not keep.
+	Cast CastReport
 }
 
 // Segment is a run of output bytes: Literal, Copy, Convert or Sum.
@@ -29,11 +31,12 @@ type Literal []byte
 // Copy is an extent of a source, unchanged.
 type Copy struct{ Extent Extent }
 
-// Convert is the elements of a view in row-major order, little-endian, cast to To. View.Offset and strides count
-// elements of View.DType inside Src, whose Data has a valid Off.
+// Convert is the elements of a view in row-major order, little-endian, cast to each of Via in turn and then to To.
+// View.Offset and strides count elements of View.DType inside Src, whose Data has a valid Off.
 type Convert struct {
 	Src  Storage
 	View View
+	Via  []DType // nil for nearly all
 	To   DType
 }
 
@@ -58,4 +61,75 @@ type PlanOptions struct {
 	MaxShardSize int64
 	// AllowUnsafe lets a torch output carry objects outside PyTorch's weights_only list through.
 	AllowUnsafe bool
+}
+
+// NewPlan lays cp out in format f. Nothing is read but, where that has not happened yet, the local headers of the zip
+// records that are copied. Memory: the segments, a few hundred bytes a tensor.
+//
+// Errors, all before any byte is written: *UnsupportedError lists every key that f cannot hold, *UnsafeError every name
+// outside PyTorch's weights_only list, *KeyError names that clash.
+func NewPlan(cp *Checkpoint, f Format, opts *PlanOptions) (*Plan, error) {
+	if opts == nil {
+		opts = &PlanOptions{}
+	}
+	o := *opts
+	if o.Name == "" {
+		o.Name = "checkpoint" + f.Ending()
+	}
+	if cp.lenient {
+		return nil, &UnsupportedError{What: "this file reads in two ways and was opened for looking only"}
+	}
+	if cp.copyable(f, &o) {
+		return cp.planCopy(&o), nil
+	}
+	switch f {
+	case TorchZip:
+		return planTorchZip(cp, &o)
+	case TorchLegacy:
+		return planTorchLegacy(cp, &o)
+	case Safetensors:
+		return planSafetensors(cp, &o)
+	case NPZ:
+		return planNPZ(cp, &o)
+	case GGUF:
+		return planGGUF(cp, &o)
+	}
+	return nil, &UnsupportedError{What: fmt.Sprintf("%s files are read only; write torch, torch-legacy, safetensors, npz or gguf", f)}
+}
+
+// copyable tells that the output is the input: nothing was edited, the format stays, nothing is split.
+func (cp *Checkpoint) copyable(f Format, o *PlanOptions) bool {
+	return !cp.edited && cp.Format == f && len(cp.Sources) == 1 && o.MaxShardSize == 0
+}
+
+// planCopy writes the one source as it is, down to records and comments that nobody here knows.
+func (cp *Checkpoint) planCopy(o *PlanOptions) *Plan {
+	src := cp.Sources[0]
+	file := File{Name: o.Name, Size: src.Size, Segments: []Segment{Copy{Extent{Source: src, Len: src.Size}}}}
+	p := &Plan{Files: []File{file}}
+	p.promise(cp)
+	p.finish()
+	return p
+}
+
+// finish fills the report's file list.
+func (p *Plan) finish() {
+	p.Report.Files = make([]FileReport, len(p.Files))
+	for i, f := range p.Files {
+		p.Report.Files[i] = FileReport{f.Name, f.Size}
+	}
+	if p.Report.Warnings == nil {
+		p.Report.Warnings = []string{}
+	}
+}
+
+// Ending is the file name ending that the format usually has.
+func (f Format) Ending() string {
+	switch f {
+	case TorchZip, TorchLegacy, TorchTar, TorchScript:
+		return ".pth"
+	case Pickle:
+		return ".pkl"
+	}
+	return "." + string(f)
 }

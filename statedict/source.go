@@ -28,6 +28,8 @@ type Extent struct {
 	// CRC is the CRC-32 of the (inflated) bytes where the container gives it, valid when HasCRC.
 	CRC    uint32
 	HasCRC bool
+	// Skip is how many inflated bytes of a deflated extent come before the storage: an npy header.
+	Skip int64
 	// at finds Off where it is not known before the record's local header is read; nil once Off is valid.
 	at locator
 }

@@ -10,7 +10,7 @@ import "github.com/weightroom/weightroom/statedict/internal/dtype"
 // Identity is the pointer, for strings the pointer to their bytes (StringID): two references to one Python object are
 // one node here, and the emitter writes the second as a memo reference. A tree may hold cycles; walk it with an
 // identity set and an explicit stack. Trees are immutable once Load has returned.
-type Value any
+type Value = any
 
 // Bytes is a Python bytes or bytearray object.
 type Bytes struct {
@@ -123,11 +123,16 @@ type TensorExtra struct {
 	Axis      int64
 	Class     *Global // the subclass
 	State     Value   // Python attributes
+	// Code is the format's own name of a dtype that torch does not have ("Q8_0"); its storage is as many bytes as it has.
+	Code string
 	// Args is the rebuild call's own argument tuple, kept for the forms that are re-emitted as they came.
 	Func *Global
 	Args *Tuple
-	// Metadata is the trailing metadata dict of v2 and v3 when it holds more than conj and neg.
+	// Metadata is the trailing metadata dict of v2 and v3, nil for none. Tensor.Conj and Neg are read from it.
 	Metadata Value
+	// Bad says why the rebuild call makes no sense, "" where it does; Func and Args hold the call. Storage, DType, Shape and
+	// Stride are set as far as they could be read.
+	Bad string
 }
 
 // Part is a named constituent of a composite tensor.
@@ -159,8 +164,10 @@ type Storage struct {
 	// View is set for the windows that old legacy files have: this storage is Numel elements of Root from Offset on.
 	Root   *Storage
 	Offset int64 // elements
-	// Inline is a complete legacy stream given to torch.storage._load_from_bytes (bare pickles); nil otherwise.
-	Inline *Bytes
+	// Inline is a complete legacy stream given to torch.storage._load_from_bytes (bare pickles); nil otherwise. The elements
+	// are its bytes from InlineOff on. Key is then "inline" and a number that no stream can give.
+	Inline    *Bytes
+	InlineOff int64
 }
 
 // NBytes is the size of the storage in bytes.

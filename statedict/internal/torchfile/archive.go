@@ -1,7 +1,6 @@
 package torchfile
 
 import (
-	"io"
 	"sort"
 	"strings"
 	"sync"
@@ -86,11 +85,12 @@ type Archive struct {
 	Ambiguous bool  // opened only because of Options.Lenient
 	Findings  []Finding
 
-	src    source
-	limits Limits
-	byName []uint32 // indices of Records: own before foreign, by name ignoring ASCII case, then by name
-	order  []uint32 // indices of Records by header offset; nil if that is directory order
-	mu     sync.Mutex
+	src     source
+	lenient bool
+	limits  Limits
+	byName  []uint32 // indices of Records: own before foreign, by name ignoring ASCII case, then by name
+	order   []uint32 // indices of Records by header offset; nil if that is directory order
+	mu      sync.Mutex
 }
 
 // Len is the number of records.
@@ -127,12 +127,12 @@ func (a *Archive) Order(k int) int {
 	return int(a.order[k])
 }
 
-// Source is what the archive is read from.
-func (a *Archive) Source() io.ReaderAt { return a.src.r }
-
 // compareNames orders names ignoring ASCII case, and names that differ in case only by their bytes.
 func compareNames(a, b string) int {
 	for i := 0; i < len(a) && i < len(b); i++ {
+		if a[i] == b[i] {
+			continue
+		}
 		if x, y := lower(a[i]), lower(b[i]); x != y {
 			return int(x) - int(y)
 		}

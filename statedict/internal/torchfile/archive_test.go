@@ -5,8 +5,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -85,6 +85,8 @@ func TestKinds(t *testing.T) {
 		{"a/data.pkl a/version a/version", 0, "", CodeAmbiguous},
 		{"a/data.pkl a/version a/data/x a/DATA/x", 0, "", CodeAmbiguous},
 		{"a/data.pkl a/version A/data/x a/data/X", 0, "", CodeAmbiguous},
+		{"a/data.pkl a/version a/data.pkl\x00.txt", 0, "", CodeAmbiguous},
+		{"a/data.pkl a/version a/other\x00.txt", TorchSave, "a", FoundName},
 		{"a/data.pkl a/constants.pkl a/version a/code/M.py a/code/m.py", TorchScript, "a", ""},
 		{"a/data.pkl a/constants.pkl a/bytecode.pkl a/version", TorchScriptLite, "a", ""},
 		{"a/archive_format a/data/weights/weight_0", PT2, "a", ""},
@@ -200,14 +202,110 @@ func TestContradictions(t *testing.T) {
 	wantCode(t, err, CodeMethod)
 }
 
+// A name in an extra field, which some readers prefer, has to be the name.
+func TestUnicodePath(t *testing.T) {
+	for _, c := range []struct{ name, other, code string }{
+		{"a/other", "a/data.pkl", CodeAmbiguous}, {"a/other", "a/other", ""}, {"a/#U6a21", "a/模", ""},
+	} {
+		var buf bytes.Buffer
+		w := stdzip.NewWriter(&buf)
+		for _, name := range []string{"a/data.pkl", c.name, "a/version"} {
+			h := &stdzip.FileHeader{Name: name}
+			if name == c.name {
+				h.Extra = append(le.AppendUint16([]byte("up"), uint16(5+len(c.other))), "\x01\x00\x00\x00\x00"+c.other...)
+			}
+			f, err := w.CreateHeader(h)
+			if err != nil {
+				t.Fatal(err)
+			}
+			io.WriteString(f, "3")
+		}
+		w.Close()
+		if _, err := openBytes(buf.Bytes(), Options{}); c.code != "" {
+			wantCode(t, err, c.code)
+		} else if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
+
+// Leniency shows what the directory describes, and says that others may see something else.
 func TestLenient(t *testing.T) {
-	data := small(t)
-	copy(data[bytes.Index(data, []byte("x/data/0")):], "x/data/1")
-	_, err := openBytes(data, Options{})
-	wantCode(t, err, CodeAmbiguous)
-	a, err := openBytes(data, Options{Lenient: true})
-	if err != nil || !a.Ambiguous {
-		t.Fatalf("lenient: %v", err)
+	for what, change := range map[string]func(data []byte, local int){
+		"name":   func(data []byte, local int) { data[local+localLen+len("x/data/")] = '1' },
+		"flags":  func(data []byte, local int) { data[local+7] ^= 8 },
+		"method": func(data []byte, local int) { data[local+8] = 0 },
+		"sizes":  func(data []byte, local int) { data[local+18] = 1 },
+	} {
+		data := small(t)
+		change(data, bytes.Index(data, []byte("x/data/0"))-localLen)
+		_, err := openBytes(data, Options{})
+		wantCode(t, err, CodeAmbiguous)
+		for _, check := range []HeaderCheck{AtOpen, Lazy} {
+			a, err := openBytes(data, Options{Lenient: true, LocalHeaders: check})
+			if err != nil || a.Ambiguous != (check == AtOpen) {
+				t.Errorf("%s: %v", what, err)
+				continue
+			}
+			if got, err := a.ReadSmall(1, 100); err != nil || string(got) != "12345678" {
+				t.Errorf("%s: got %q, %v", what, got, err)
+			}
+		}
+	}
+	a, err := openBytes(makeZip(t, member{name: "a/data.pkl", data: "N."}, member{name: "a/data.pkl", data: "I1\n."}), Options{Lenient: true})
+	if err != nil || !a.Ambiguous || a.Findings[0].Code != CodeAmbiguous {
+		t.Errorf("duplicate: %v", err)
+	}
+}
+
+// An archive with bytes in front opens with a finding when its offsets were left alone, zip64 records included.
+func TestPrefixBytes(t *testing.T) {
+	for _, base := range [][]byte{small(t), torchMade(t)} {
+		data := append([]byte("GIF89a in front"), base...)
+		a, err := openBytes(data, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := a.ReadSmall(1, 100); err != nil || string(got) != "12345678" || a.Leading != 15 {
+			t.Errorf("got %q, %v, %d bytes in front", got, err, a.Leading)
+		}
+		if !slices.ContainsFunc(a.Findings, func(f Finding) bool { return f.Code == FoundPrefix }) {
+			t.Errorf("findings %v", a.Findings)
+		}
+		_, err = openBytes(append(bytes.Clone(base), base...), Options{})
+		wantCode(t, err, CodeAmbiguous)
+	}
+	// Every field of the zip64 records that can contradict the others.
+	base := torchMade(t)
+	end64 := len(base) - endLen - locatorLen - end64Len
+	for at, code := range map[int]string{
+		end64: CodeZip, end64 + 4: CodeZip, end64 + 16: CodeZip, end64 + 24: CodeAmbiguous, end64 + 32: CodeAmbiguous,
+		end64 + 40: CodeAmbiguous, end64 + 48: CodeAmbiguous, end64 + 55: CodeZip, end64 + end64Len + 4: CodeZip,
+		end64 + end64Len + 8: CodeAmbiguous, end64 + end64Len + 15: CodeZip, end64 + end64Len + 16: CodeZip,
+	} {
+		data := bytes.Clone(base)
+		data[at] ^= 2
+		_, err := openBytes(data, Options{})
+		var e *Error
+		if !errors.As(err, &e) || e.Code != code {
+			t.Errorf("byte %d of the zip64 records: got %v, want %s", at-end64, err, code)
+		}
+	}
+}
+
+// A million bad names cost no more to report than sixteen, and none is shown raw.
+func TestManyFindings(t *testing.T) {
+	members := []member{{name: "a/data.pkl", data: "N."}, {name: "a/version", data: "3"}}
+	for i := range 100 {
+		members = append(members, member{name: fmt.Sprintf("a/\x1b[31m%d%s", i, strings.Repeat("x", 1000))})
+	}
+	a, err := openBytes(makeZip(t, members...), Options{})
+	if err != nil || len(a.Findings) != perCode+1 || !strings.Contains(a.Findings[perCode].Msg, "84 more") {
+		t.Errorf("%d findings, %v", len(a.Findings), err)
+	}
+	e := recordError(CodeZip, a.FullName(2), 7, "broken")
+	if text := e.Error(); !strings.HasPrefix(text, `record "a/\x1b[31m0xxx`) || !strings.HasSuffix(text, `x"…: broken (byte 7)`) || len(text) > 400 {
+		t.Errorf("error text %s", text)
 	}
 }
 
@@ -237,114 +335,4 @@ func TestInflateLies(t *testing.T) {
 		_, err = a.ReadSmall(i, int64(declared)-1)
 		wantCode(t, err, CodeLimit)
 	}
-}
-
-// Every truncation and every byte set to each of four values: an archive or a typed error, never a panic.
-func TestDamage(t *testing.T) {
-	base := small(t)
-	try := func(data []byte) error {
-		a, err := openBytes(data, Options{})
-		if err == nil {
-			for i := range a.Records {
-				if _, err := a.ReadSmall(i, 1<<20); err != nil {
-					var e *Error
-					if !errors.As(err, &e) {
-						return err
-					}
-				}
-			}
-			return nil
-		}
-		var e *Error
-		if !errors.As(err, &e) || e.Code == "" || e.Msg == "" {
-			return err
-		}
-		return nil
-	}
-	for n := range base {
-		if err := try(base[:n]); err != nil {
-			t.Errorf("cut at %d: %v", n, err)
-		}
-		if _, err := openBytes(base[:n], Options{}); err == nil {
-			t.Errorf("cut at %d opens", n)
-		}
-		for _, c := range []byte{0, 0x7F, 0x80, 0xFF} {
-			data := bytes.Clone(base)
-			data[n] = c
-			if err := try(data); err != nil {
-				t.Errorf("byte %d to %02x: %v", n, c, err)
-			}
-		}
-	}
-}
-
-// A cut archive says how many records are whole, with and without descriptors.
-func TestTruncated(t *testing.T) {
-	data := small(t)
-	second := bytes.Index(data, []byte("x/byteorder")) - localLen
-	_, err := openBytes(data[:second+10], Options{})
-	wantCode(t, err, CodeTruncated)
-	if want := fmt.Sprintf("cut off after %d bytes: the directory at the end is missing, 2 records are whole", second+10); err.Error() != want {
-		t.Errorf("got %q, want %q", err, want)
-	}
-	records, err := Salvage(bytes.NewReader(data), int64(len(data)))
-	if err != nil || len(records) != 4 || records[1].Name != "x/data/0" || records[1].Size != 8 || records[1].CRC != crc32.ChecksumIEEE([]byte("12345678")) {
-		t.Errorf("salvaged %+v, %v", records, err)
-	}
-}
-
-// counter counts what is read.
-type counter struct {
-	r           io.ReaderAt
-	reads, read int64
-}
-
-func (c *counter) ReadAt(p []byte, off int64) (int, error) {
-	c.reads++
-	c.read += int64(len(p))
-	return c.r.ReadAt(p, off)
-}
-
-// fewBytes answers at most three bytes at once, as a careless source may.
-type fewBytes struct{ r io.ReaderAt }
-
-func (f fewBytes) ReadAt(p []byte, off int64) (int, error) {
-	return f.r.ReadAt(p[:min(3, len(p))], off)
-}
-
-func TestShortReads(t *testing.T) {
-	data := small(t)
-	a, err := ReadDirectory(fewBytes{bytes.NewReader(data)}, int64(len(data)), Options{})
-	if err != nil || a.Len() != 4 {
-		t.Fatalf("%v", err)
-	}
-	if got, err := a.ReadSmall(1, 100); err != nil || string(got) != "12345678" {
-		t.Errorf("got %q, %v", got, err)
-	}
-}
-
-func FuzzDirectory(f *testing.F) {
-	f.Add(small(f))
-	f.Add(makeZip(f, member{name: "data.pkl", data: "N."}, member{name: "data/0", data: "PK\x05\x06"}))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		for _, opt := range []Options{{}, {LocalHeaders: Lazy}, {Lenient: true}} {
-			a, err := openBytes(data, opt)
-			if err != nil {
-				if e, ok := err.(*Error); !ok || e.Code == "" {
-					t.Fatalf("untyped error %v", err)
-				}
-				continue
-			}
-			for i, rec := range a.Records {
-				if rec.Size > 1<<20 {
-					continue
-				}
-				a.ReadSmall(i, 1<<20)
-				if off, err := a.DataOff(i); err == nil && (off < 0 || off+rec.CompressedSize > int64(len(data))) {
-					t.Fatalf("record %d lies at %d, %d bytes, outside the file", i, off, rec.CompressedSize)
-				}
-			}
-		}
-		Salvage(bytes.NewReader(data), int64(len(data)))
-	})
 }

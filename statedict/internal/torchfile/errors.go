@@ -105,7 +105,7 @@ func (f *findings) add(code, record, format string, args ...any) {
 
 // all returns what was collected, with one line for each code that had more to say.
 func (f *findings) all() []Finding {
-	for _, code := range []string{CodeAmbiguous, CodeEncrypted, CodeMethod, FoundName, FoundContainer} {
+	for _, code := range []string{CodeAmbiguous, CodeEncrypted, CodeMethod, CodeUnsupported, FoundName, FoundContainer} {
 		if more := f.count[code] - perCode; more > 0 {
 			f.list = append(f.list, Finding{Code: code, Msg: fmt.Sprintf("and %d more of the same kind", more)})
 			f.count[code] = perCode

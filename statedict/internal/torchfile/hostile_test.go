@@ -71,3 +71,27 @@ func openAndRead(data []byte) (verdict string, codes []string, text string) {
 	}
 	return "open", nil, ""
 }
+
+// The broken archives are refused for the right reason.
+func TestBrokenContainers(t *testing.T) {
+	dir := filepath.Join(corpus(t), "broken")
+	read := func(name string) (*bytes.Reader, int64) {
+		data, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return bytes.NewReader(data), int64(len(data))
+	}
+	r, size := read("truncated.zip.pth")
+	_, err := ReadDirectory(r, size, Options{})
+	wantCode(t, err, CodeTruncated)
+	t.Log(err)
+	r, size = read("zip_without_data_pkl.pth")
+	if a, err := ReadDirectory(r, size, Options{}); err != nil || a.Pickle >= 0 || a.Kind != ZipOther {
+		t.Errorf("without data.pkl: %v", err)
+	}
+	r, size = read("burn_tar_float32.tar")
+	if a, err := ReadTar(r, size, Limits{}); err != nil || a.Torch || len(a.Members) != 3 { // no torch wrote one without tensors
+		t.Errorf("tar: %v", err)
+	}
+}

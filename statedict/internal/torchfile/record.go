@@ -21,7 +21,7 @@ func (a *Archive) ReadSmall(i int, limit int64) ([]byte, error) {
 	if rec.Size > limit {
 		return nil, recordError(CodeLimit, a.FullName(i), rec.HeaderOff, "%d bytes, limit %d", rec.Size, limit)
 	}
-	if e := rec.readable(a, i); e != nil {
+	if e := a.Readable(i); e != nil {
 		return nil, e
 	}
 	off, err := a.DataOff(i)
@@ -48,7 +48,7 @@ func (a *Archive) ReadSmall(i int, limit int64) ([]byte, error) {
 // deflated record that does not keep to its declared size ends in E_ZIP, without a byte past that size.
 func (a *Archive) Open(i int) (io.Reader, error) {
 	rec := &a.Records[i]
-	if e := rec.readable(a, i); e != nil {
+	if e := a.Readable(i); e != nil {
 		return nil, e
 	}
 	off, err := a.DataOff(i)

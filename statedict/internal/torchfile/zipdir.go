@@ -3,6 +3,7 @@ package torchfile
 import (
 	"bytes"
 	"io"
+	"iter"
 	"slices"
 	"strings"
 )
@@ -13,7 +14,7 @@ import (
 // It reads the first 4 KiB, the last 128 KiB, the directory in pieces of 1 MiB and some 100 bytes per local header;
 // peak memory is the directory's names twice and 72 bytes a record. Errors are *Error and *ReadError.
 func ReadDirectory(r io.ReaderAt, size int64, opt Options) (*Archive, error) {
-	a := &Archive{Pickle: -1, limits: opt.Limits.withDefaults(), src: source{r: r, size: size}}
+	a := &Archive{Pickle: -1, limits: opt.Limits.withDefaults(), src: source{r: r, size: size}, lenient: opt.Lenient}
 	o := &opener{Archive: a, opt: opt}
 	if err := o.open(); err != nil {
 		return nil, err
@@ -127,9 +128,13 @@ func readEntry(b []byte, off, base, nameLimit int64) (rec Record, name []byte, n
 
 	size, packed, header := uint64(le.Uint32(b[24:])), uint64(le.Uint32(b[20:])), uint64(le.Uint32(b[42:]))
 	disk := uint32(le.Uint16(b[34:]))
-	wide, count := zip64Field(b[centralLen+nameLen : centralLen+nameLen+extraLen])
+	extra := b[centralLen+nameLen : centralLen+nameLen+extraLen]
+	wide, count := zip64Field(extra)
 	if count > 1 {
 		return rec, nil, 0, recordError(CodeAmbiguous, string(name), off, "two zip64 fields in one directory entry")
+	}
+	if other := unicodeName(extra); other != nil && string(other) != string(name) && plainASCII(name) {
+		return rec, nil, 0, recordError(CodeAmbiguous, string(name), off, "an extra field gives it the name %s", quote(string(other)))
 	}
 	// Only the fields that are saturated are in the zip64 field, in this order.
 	for _, f := range []*uint64{&size, &packed, &header} {
@@ -154,23 +159,51 @@ func readEntry(b []byte, off, base, nameLimit int64) (rec Record, name []byte, n
 	return rec, name, n, nil
 }
 
-// zip64Field finds the zip64 block among extra fields, and how many there are. A malformed rest is left alone: torch's
-// padding and other tools' fields are nobody's business.
+// zip64Field finds the zip64 block among extra fields, and how many there are.
 func zip64Field(extra []byte) (field []byte, count int) {
-	for len(extra) >= 4 {
-		id, n := le.Uint16(extra), int(le.Uint16(extra[2:]))
-		if n > len(extra)-4 {
-			break
-		}
+	for id, data := range fields(extra) {
 		if id == 1 {
 			if count == 0 {
-				field = extra[4 : 4+n]
+				field = data
 			}
 			count++
 		}
-		extra = extra[4+n:]
 	}
 	return field, count
+}
+
+// unicodeName is the name in a Unicode Path field, nil if there is none. Python 3.12 and Info-ZIP prefer it, torch and
+// Go do not look.
+func unicodeName(extra []byte) []byte {
+	for id, data := range fields(extra) {
+		if id == 0x7075 && len(data) >= 5 {
+			return data[5:]
+		}
+	}
+	return nil
+}
+
+// plainASCII tells names that have no need of a Unicode Path field. Info-ZIP writes #U for what it cannot encode.
+func plainASCII(name []byte) bool {
+	for _, c := range name {
+		if c < 0x20 || c >= 0x7F || c == '?' {
+			return false
+		}
+	}
+	return !bytes.Contains(name, []byte("#U"))
+}
+
+// fields walks extra fields. A malformed rest is left alone: torch's padding and other tools' fields are nobody's business.
+func fields(extra []byte) iter.Seq2[uint16, []byte] {
+	return func(yield func(uint16, []byte) bool) {
+		for len(extra) >= 4 {
+			n := 4 + int(le.Uint16(extra[2:]))
+			if n > len(extra) || !yield(le.Uint16(extra), extra[4:n]) {
+				return
+			}
+			extra = extra[n:]
+		}
+	}
 }
 
 // checkNames sorts the names, refuses two records that a reader could mistake for each other and notes names that are
@@ -212,7 +245,7 @@ func (o *opener) checkNames() error {
 			return err
 		}
 	}
-	return o.checkForeignFold()
+	return o.checkAliases()
 }
 
 // foldMatters tells records that torch looks up by name, ignoring case. Arrays of an npz and the sources of TorchScript
@@ -221,37 +254,48 @@ func (o *opener) foldMatters(rec *Record) bool {
 	return o.Kind.torch() && !rec.Foreign && !strings.HasPrefix(rec.Name, "code/")
 }
 
-// checkForeignFold refuses a record outside the prefix whose name becomes that of a record inside it without case.
-func (o *opener) checkForeignFold() error {
-	if !o.Kind.torch() || o.Prefix == "" {
+// checkAliases refuses records that some reader takes for one of the checkpoint's: names that become one of its names
+// without case, or that do when they end at their first NUL, as they do for Python.
+func (o *opener) checkAliases() error {
+	if !o.Kind.torch() {
 		return nil
 	}
-	under := o.Prefix + "/"
+	folder := o.Prefix + "/"
 	for i := range o.Records {
 		rec := &o.Records[i]
-		if !rec.Foreign || len(rec.Name) <= len(under) || !sameFold(rec.Name[:len(under)], under) {
+		name, _, cut := strings.Cut(rec.Name, "\x00")
+		switch {
+		case !rec.Foreign && !cut:
 			continue
+		case rec.Foreign && o.Prefix != "":
+			if len(name) <= len(folder) || !sameFold(name[:len(folder)], folder) {
+				continue
+			}
+			name = name[len(folder):]
 		}
-		name := rec.Name[len(under):]
-		k, _ := slices.BinarySearchFunc(o.byName, name, func(j uint32, name string) int {
-			other := &o.Records[j]
-			if other.Foreign {
-				return 1
-			}
-			// Case decides nothing here: the first of the names that are alike is as good as any.
-			if sameFold(other.Name, name) {
-				return 0
-			}
-			return compareNames(other.Name, name)
-		})
-		if k < len(o.byName) && !o.Records[o.byName[k]].Foreign && sameFold(o.Records[o.byName[k]].Name, name) {
-			e := recordError(CodeAmbiguous, rec.Name, rec.HeaderOff, "differs only in case from a record of the checkpoint")
+		if o.present(name) {
+			e := recordError(CodeAmbiguous, o.FullName(i), rec.HeaderOff, "some readers take it for record %s of the checkpoint", quote(name))
 			if err := o.ambiguous(e); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// present tells whether the checkpoint has a record of this name, ignoring case.
+func (o *opener) present(name string) bool {
+	_, found := slices.BinarySearchFunc(o.byName, name, func(i uint32, name string) int {
+		rec := &o.Records[i]
+		switch {
+		case rec.Foreign:
+			return 1
+		case sameFold(rec.Name, name): // of names that are alike any will do
+			return 0
+		}
+		return compareNames(rec.Name, name)
+	})
+	return found
 }
 
 // unsafeName says what is wrong with a record name, nothing for an ordinary one.

@@ -173,30 +173,28 @@ func readEnd64(src *source, off int64) (record []byte, at, moved int64, err erro
 	if stated > uint64(off-locatorLen) {
 		return nil, 0, 0, errorAt(CodeZip, off-locatorLen, "zip64 locator: end record at %d lies behind the locator", stated)
 	}
-	// A moved archive keeps its offsets, so the record may lie later than stated; it is found by its place.
-	at = off - locatorLen - end64Len
-	if stated <= uint64(max(at, 0)) {
-		if b, err := src.read(int64(stated), min(end64Len, off-int64(stated))); err != nil {
-			return nil, 0, 0, err
-		} else if len(b) == end64Len && string(b[:4]) == sigEnd64 {
-			at = int64(stated)
+	// A moved archive keeps its offsets, so the record is looked for by its place first. One with more fields than those
+	// of today starts earlier, where the locator says.
+	for _, at = range []int64{off - locatorLen - end64Len, int64(stated)} {
+		if at < 0 || at > off-locatorLen-end64Len {
+			continue
 		}
+		if record, err = src.read(at, end64Len); err != nil {
+			return nil, 0, 0, err
+		}
+		if string(record[:4]) == sigEnd64 {
+			break
+		}
+		record = nil
 	}
-	if at < 0 {
+	if record == nil {
 		return nil, 0, 0, errorAt(CodeZip, off-locatorLen, "zip64 locator without an end record")
 	}
-	b, err := src.read(at, end64Len)
-	if err != nil {
-		return nil, 0, 0, err
-	}
-	if string(b[:4]) != sigEnd64 {
-		return nil, 0, 0, errorAt(CodeZip, at, "zip64 locator without an end record")
-	}
-	if n := le.Uint64(b[4:]); n < end64Len-12 || n != uint64(off-locatorLen-at-12) {
+	if n := le.Uint64(record[4:]); n < end64Len-12 || n != uint64(off-locatorLen-at-12) {
 		return nil, 0, 0, errorAt(CodeZip, at, "zip64 end record: states %d bytes, %d follow", n, off-locatorLen-at-12)
 	}
-	if le.Uint32(b[16:]) != 0 || le.Uint32(b[20:]) != 0 {
+	if le.Uint32(record[16:]) != 0 || le.Uint32(record[20:]) != 0 {
 		return nil, 0, 0, errorAt(CodeZip, at, "zip64 end record: part of an archive on several disks")
 	}
-	return b, at, at - int64(stated), nil
+	return record, at, at - int64(stated), nil
 }

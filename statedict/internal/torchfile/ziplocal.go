@@ -13,7 +13,7 @@ func (o *opener) checkReadable() error {
 			continue
 		}
 		files++
-		e := rec.readable(o.Archive, i)
+		e := o.Readable(i)
 		if e == nil {
 			if rec.Method == Deflated && o.isStorage(rec) {
 				packed++
@@ -39,8 +39,9 @@ func (o *opener) checkReadable() error {
 	return nil
 }
 
-// readable says why the payload of record i cannot be decoded, nil if it can.
-func (rec *Record) readable(a *Archive, i int) *Error {
+// Readable says why the payload of record i cannot be decoded, nil if it can. It reads nothing.
+func (a *Archive) Readable(i int) *Error {
+	rec := &a.Records[i]
 	switch {
 	case rec.Flags&(flagEncrypted|flagStrong|flagMasked) != 0:
 		return recordError(CodeEncrypted, a.FullName(i), rec.HeaderOff, "is encrypted")
@@ -130,40 +131,59 @@ func (a *Archive) localSpan(i int) int64 {
 }
 
 // resolve compares the local header of record i, the start of which is in header, with the directory and notes where
-// the payload starts.
-//
-// torch writes checksum and sizes as 0 there and a descriptor behind the payload; other writers may give the values,
-// or 0xFFFFFFFF and a zip64 block. Without a descriptor they have to be the directory's.
+// the payload starts. A lenient archive notes it, too, where the two differ; the error comes back all the same.
 func (a *Archive) resolve(i int, header []byte) error {
 	rec, name := &a.Records[i], a.FullName(i)
 	if string(header[:4]) != sigLocal {
 		return recordError(CodeZip, name, rec.HeaderOff, "no local header where the directory points")
 	}
 	nameLen, extraLen := int64(le.Uint16(header[26:])), int64(le.Uint16(header[28:]))
-	differs := func(what string) error {
-		return recordError(CodeAmbiguous, name, rec.HeaderOff, "local header and directory differ in %s", what)
-	}
-	if nameLen != int64(len(name)) || string(header[localLen:localLen+nameLen]) != name {
-		return differs("the name")
-	}
-	const compared = flagEncrypted | flagDescriptor | flagPatched | flagStrong | flagUTF8 | flagMasked
-	if flags := le.Uint16(header[6:]); (flags^rec.Flags)&compared != 0 {
-		return differs("the flags")
-	}
-	if le.Uint16(header[8:]) != rec.Method {
-		return differs("the method")
-	}
 	dataOff := rec.HeaderOff + localLen + nameLen + extraLen
+	differs := ""
+	const compared = flagEncrypted | flagDescriptor | flagPatched | flagStrong | flagUTF8 | flagMasked
+	switch {
+	case nameLen != int64(len(name)) || string(header[localLen:localLen+nameLen]) != name:
+		differs = "the name"
+	case (le.Uint16(header[6:])^rec.Flags)&compared != 0:
+		differs = "the flags"
+	case le.Uint16(header[8:]) != rec.Method:
+		differs = "the method"
+	case dataOff > rec.limit-rec.CompressedSize: // is refused below
+	default:
+		same, err := a.sameSizes(rec, header, dataOff-extraLen, extraLen)
+		if err != nil {
+			return err
+		}
+		if !same {
+			differs = "the sizes"
+		}
+	}
 	if dataOff > rec.limit-rec.CompressedSize {
 		return recordError(CodeAmbiguous, name, rec.HeaderOff, "%d bytes at byte %d overlap the next record at byte %d", rec.CompressedSize, dataOff, rec.limit)
 	}
+	if differs == "" || a.lenient {
+		rec.dataOff = dataOff
+	}
+	if differs != "" {
+		return recordError(CodeAmbiguous, name, rec.HeaderOff, "local header and directory differ in %s", differs)
+	}
+	return nil
+}
+
+// sameSizes compares the sizes in the local header with the directory's. torch writes 0 there and a descriptor behind the
+// payload; other writers may give the values, or 0xFFFFFFFF and a zip64 block among the extra fields. Without a
+// descriptor the sizes have to be there.
+func (a *Archive) sameSizes(rec *Record, header []byte, extraOff, extraLen int64) (bool, error) {
 	packed, size := uint64(le.Uint32(header[18:])), uint64(le.Uint32(header[22:]))
 	if packed == saturated32 || size == saturated32 {
-		extra := header[localLen+nameLen:]
-		wide, count := zip64Field(extra[:min(int64(len(extra)), extraLen)])
-		if count == 0 && !rec.HasDescriptor() && rec.Size < saturated32 {
-			return recordError(CodeZip, name, rec.HeaderOff, "local header: zip64 field missing")
+		extra := header[extraOff-rec.HeaderOff:]
+		if int64(len(extra)) < extraLen { // the block may stand behind other fields
+			var err error
+			if extra, err = a.src.read(extraOff, extraLen); err != nil {
+				return false, err
+			}
 		}
+		wide, _ := zip64Field(extra[:extraLen])
 		for _, f := range []*uint64{&size, &packed} {
 			if *f == saturated32 && len(wide) >= 8 {
 				*f, wide = le.Uint64(wide), wide[8:]
@@ -173,11 +193,10 @@ func (a *Archive) resolve(i int, header []byte) error {
 	for _, f := range []struct{ local, listed uint64 }{{packed, uint64(rec.CompressedSize)}, {size, uint64(rec.Size)}} {
 		blank := rec.HasDescriptor() && (f.local == 0 || f.local == saturated32)
 		if f.local != f.listed && !blank {
-			return differs("the sizes")
+			return false, nil
 		}
 	}
-	rec.dataOff = dataOff
-	return nil
+	return true, nil
 }
 
 // DataOff is where the payload of record i starts in the file. With Lazy headers the first call for a record reads
@@ -196,8 +215,9 @@ func (a *Archive) DataOff(i int) (int64, error) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if err := a.resolve(i, header); err != nil {
+	err = a.resolve(i, header)
+	if off = a.Records[i].dataOff; off < 0 {
 		return 0, err
 	}
-	return a.Records[i].dataOff, nil
+	return off, nil
 }

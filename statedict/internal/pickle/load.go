@@ -1,0 +1,215 @@
+package pickle
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strconv"
+
+	gopickle "github.com/nlpodyssey/gopickle/pickle"
+	"github.com/nlpodyssey/gopickle/types"
+)
+
+// Options of Load. The zero value and nil are useful.
+type Options struct {
+	Limits *Limits
+	// PersistentLoad answers persistent ids in place of the rules of torch.save; the id is int64, string or *Tuple of
+	// such. Tensors, storages and globals that it returns can be used by the rebuild functions of the same pickle.
+	PersistentLoad func(id Value) (Value, error)
+	// nesting counts the pickles inside pickles (Storage.Inline).
+	nesting int
+}
+
+// Pickle is what Load made of a stream.
+type Pickle struct {
+	Root     Value
+	Len      int // bytes up to and including STOP
+	Protocol int
+	Globals  []GlobalRef // see Report
+	Storages []*Storage  // by first appearance; Storage.Index is the position
+	Modules  []Module    // source records of legacy files
+	Findings []Finding   // at most maxFindings
+}
+
+// Module is a record ('module', class, file, source) of a legacy file: the source text of a pickled nn.Module.
+type Module struct {
+	Class        *Global
+	File, Source string // "" where the record has None
+}
+
+const (
+	maxFindings = 1000
+	// maxBad bounds the impossible tensors whose arguments are kept.
+	maxBad = 10_000
+)
+
+// Load reads the pickle at the start of p. Nothing in it runs: calls of known functions become typed nodes, all others
+// become *Object, globals become *Global. A rebuild call with impossible arguments becomes a *Tensor with Extra.Bad set and
+// a finding F_TENSOR_BAD; the rest of the pickle is read as usual. Whether views lie in their storages is not checked here.
+//
+// With an *Error comes a Pickle that has what was seen before it: Globals, Len, Protocol; the rest is empty.
+// Memory is bounded by Limits.Memory plus two times the length of the stream; p is not kept.
+func Load(p []byte, opt *Options) (*Pickle, error) {
+	if opt == nil {
+		opt = &Options{}
+	}
+	s, err := scan(p, opt.Limits)
+	out := &Pickle{Len: s.report.Len, Protocol: s.report.Protocol, Globals: s.report.Globals}
+	if err != nil {
+		return out, err
+	}
+	l := &loader{scan: s, opt: opt, pickle: &Pickle{}, storages: make(map[string]*storageNode)}
+	root, err := l.run()
+	out.Globals = mergeGlobals(out.Globals, l.inner)
+	if err == nil {
+		root, err = l.convertAll(root)
+	}
+	if err != nil {
+		return out, err
+	}
+	l.pickle.Root, l.pickle.Len, l.pickle.Protocol, l.pickle.Globals = root, out.Len, out.Protocol, out.Globals
+	return l.pickle, nil
+}
+
+// mergeGlobals appends the names that are not there yet.
+func mergeGlobals(have, more []GlobalRef) []GlobalRef {
+	if len(more) == 0 {
+		return have
+	}
+	seen := make(map[[2]string]bool, len(have))
+	for _, g := range have {
+		seen[[2]string{g.Module, g.Name}] = true
+	}
+	for _, g := range more {
+		if k := [2]string{g.Module, g.Name}; !seen[k] {
+			seen[k] = true
+			have = append(have, g)
+		}
+	}
+	return have
+}
+
+type loader struct {
+	scan     *scanner
+	opt      *Options
+	pickle   *Pickle
+	consts   []Value
+	classes  []*classNode // by index in the report's globals
+	storages map[string]*storageNode
+	bad      int
+	slabs    slabs
+	jobs     []job
+	late     []func()
+	inner    []GlobalRef // of the pickles inside, with offsets in those
+}
+
+// run executes the rewritten stream. What it returns is raw: see convert.
+func (l *loader) run() (root any, err *Error) {
+	stream, consts, _ := l.scan.rewrite(-1)
+	l.consts = consts
+	for i := range l.scan.report.Globals {
+		g := &l.scan.report.Globals[i]
+		l.classes = append(l.classes, newClass(l, g.Module, g.Name))
+	}
+	r := bytes.NewReader(stream)
+	vm := gopickle.NewUnpickler(r)
+	vm.GetExtension = l.extension
+	vm.FindClass = l.findClass
+	vm.PersistentLoad = l.persistent
+	vm.MakeReadOnly = l.unusualCall
+
+	defer func() {
+		if p := recover(); p != nil {
+			e, ours := p.(*Error)
+			if !ours {
+				e = malformed(0, "the unpickler gave up")
+			}
+			err = l.located(e, len(stream)-r.Len())
+		}
+	}()
+	root, failed := vm.Load()
+	if failed != nil {
+		var e *Error
+		if !errors.As(failed, &e) {
+			e = malformed(0, "%v", failed)
+		}
+		return nil, l.located(e, len(stream)-r.Len())
+	}
+	return root, nil
+}
+
+// located gives an error of the VM the offset in the original stream.
+func (l *loader) located(e *Error, read int) *Error {
+	_, _, at := l.scan.rewrite(read)
+	e.Offset = int64(at)
+	return e
+}
+
+func (l *loader) extension(code int) (any, error) {
+	switch code {
+	case extList:
+		return &listNode{made: made{l}}, nil
+	case extDict:
+		return &dictNode{made: made{l}}, nil
+	case extSet:
+		return &setNode{made: made{l}}, nil
+	}
+	v := l.consts[code-extConst]
+	if g, ok := v.(globalConst); ok {
+		return l.classes[g], nil
+	}
+	return v, nil
+}
+
+func (l *loader) findClass(module, _ string) (any, error) {
+	switch module {
+	case instList, instDict, instFrozenSet:
+		return builder{l, module}, nil
+	}
+	idx, err := strconv.Atoi(module)
+	if err != nil {
+		return nil, fmt.Errorf("class of no global")
+	}
+	return instance{l.classes[idx]}, nil
+}
+
+// builder makes the containers that opcodes build from a mark.
+type builder struct {
+	l    *loader
+	what string
+}
+
+func (b builder) Call(args ...any) (any, error) {
+	switch b.what {
+	case instList:
+		return &listNode{made: made{b.l}, items: args}, nil
+	case instDict:
+		return &dictNode{made: made{b.l}, items: args}, nil
+	}
+	return &setNode{made: made{b.l}, items: args, frozen: true}, nil
+}
+
+// instance is a class called by INST: without arguments CPython makes the object without calling it.
+type instance struct{ class *classNode }
+
+func (i instance) Call(args ...any) (any, error) {
+	if len(args) == 0 {
+		return i.class.PyNew()
+	}
+	return i.class.Call(args...)
+}
+
+// unusualCall does OBJ and NEWOBJ_EX, see rewriter.
+func (l *loader) unusualCall(v any) (any, error) {
+	t := *v.(*types.Tuple)
+	if inner, ok := t[0].(*types.Tuple); ok { // NEWOBJ_EX
+		class, args, kwargs := (*inner)[0], *(*inner)[1].(*types.Tuple), (*inner)[2]
+		return &objectNode{made: made{l}, class: class, args: clone(args), kwargs: kwargs, how: NewObjEx}, nil
+	}
+	if c, ok := t[0].(*classNode); ok {
+		return instance{c}.Call(t[1:]...)
+	}
+	return t[0].(types.Callable).Call(t[1:]...)
+}
+
+func clone(args []any) []any { return append(make([]any, 0, len(args)), args...) }

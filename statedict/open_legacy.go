@@ -1,0 +1,137 @@
+package statedict
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/weightroom/weightroom/statedict/internal/pickle"
+	"github.com/weightroom/weightroom/statedict/internal/torchfile"
+)
+
+// legacy opens a stream of torch 0.1.10 to 1.5: five pickles, then the storages without an index. The pickles are read in
+// windows that grow, so that a file of many GB costs what its pickles do.
+func (op *opener) legacy(src *Source) (*Checkpoint, error) {
+	c := torchfile.NewCursor(src.R, 0, src.Size)
+	var object, keys *pickle.Pickle
+	for i, part := range []string{"magic number", "protocol", "system info", "object", "storage keys"} {
+		pk, err := op.next(src, c, "torch-legacy", part, pickle.Options{})
+		if err != nil {
+			return nil, err
+		}
+		if pk.Len == 0 || pk.Root == nil && i >= 3 {
+			// Broken behind a name that matters: the findings tell, the tensors cannot be had.
+			return &Checkpoint{Format: TorchLegacy}, nil
+		}
+		switch i {
+		case 0:
+			if !isLegacyMagic(pk.Root) {
+				return nil, &FormatError{Code: "E_FORMAT", Format: "torch-legacy", Offset: 0, Msg: "the first pickle is not torch's magic number", Err: ErrNotCheckpoint}
+			}
+		case 3:
+			object = pk
+		case 4:
+			keys = pk
+		}
+	}
+	cp := &Checkpoint{Format: TorchLegacy, root: object.Root}
+	for _, m := range object.Modules {
+		if m.Source != "" {
+			cp.Code = append(cp.Code, Text{Name: m.Class.String(), Text: m.Source})
+		}
+	}
+	return cp, op.legacyStorages(src, object, keys, c.Off())
+}
+
+// next loads the pickle at c and moves behind it. The window grows until the pickle is whole, and only then are its
+// globals noted.
+func (op *opener) next(src *Source, c *torchfile.Cursor, format, part string, opt pickle.Options) (*pickle.Pickle, error) {
+	base := c.Off()
+	var scanErr error
+	data, err := c.Pickle(op.opt.pickleBytes(), func(window []byte) (int64, error) {
+		r, err := pickle.Scan(window, op.opt.pickleLimits())
+		var pe *pickle.Error
+		if errors.As(err, &pe) && pe.More {
+			return 0, io.ErrUnexpectedEOF
+		}
+		scanErr = err
+		if err != nil {
+			// What stands in front of the fault is worth a report; Load gives it.
+			return int64(len(window)), nil
+		}
+		return int64(r.Len), nil
+	})
+	if err != nil {
+		err = torchfileError(src, format, err)
+		var fe *FormatError
+		if errors.As(err, &fe) {
+			fe.Part = part
+			fe.Hint = "download or copy the file again"
+		}
+		return nil, err
+	}
+	pk, err := op.loadPickle(data, part, base, opt)
+	if scanErr != nil && err == nil {
+		pk.Root = nil
+	}
+	return pk, err
+}
+
+// isLegacyMagic tells torch's number, 0x1950a86a20f9469cfc6c, which is wider than 64 bits.
+func isLegacyMagic(v pickle.Value) bool { return pickle.PyStr(v) == "119547037146038801333356" }
+
+// legacyStorages finds the bytes behind the key list, which ends at off.
+func (op *opener) legacyStorages(src *Source, object, keys *pickle.Pickle, off int64) error {
+	list, ok := keys.Root.(*pickle.List)
+	if !ok {
+		return &FormatError{Code: "E_PICKLE", Format: "torch-legacy", Part: "storage keys", Offset: off - int64(keys.Len), Msg: "not a list"}
+	}
+	byKey := map[string]*pickle.Storage{}
+	for _, node := range object.Storages {
+		if node.Root == nil {
+			byKey[node.Key] = node
+		}
+	}
+	at := map[string]int{}
+	storages := make([]torchfile.LegacyStorage, 0, len(list.Items))
+	for _, it := range list.Items {
+		key := pickle.PyStr(it)
+		st := torchfile.LegacyStorage{Key: key}
+		if node := byKey[key]; node != nil {
+			st.Numel, st.ElemSize = node.Numel, node.DType.Size()
+		}
+		at[key] = len(storages)
+		storages = append(storages, st)
+	}
+	data, err := torchfile.LocateStorages(src.R, src.Size, off, storages)
+	if err != nil {
+		return torchfileError(src, "torch-legacy", err)
+	}
+	if e := data.Truncated(); e != nil {
+		return torchfileError(src, "torch-legacy", e)
+	}
+	for _, f := range data.Findings {
+		op.finding(f.Code, f.Record, "%s", f.Msg)
+	}
+	for _, node := range object.Storages {
+		st := Storage{Key: node.Key, Location: node.Location, DType: node.DType, NBytes: node.NBytes()}
+		root, skip := node, int64(0)
+		if node.Root != nil {
+			root, skip = node.Root, node.Offset*node.DType.Size()
+			st.Key = root.Key
+		}
+		i, ok := at[root.Key]
+		switch {
+		case !ok:
+			st.Missing = fmt.Sprintf("storage %q is not in the file's key list", root.Key)
+		case data.Bad[i] != nil:
+			st.Missing = data.Bad[i].Msg
+		case skip < 0 || skip > data.Extents[i].Len || st.NBytes > data.Extents[i].Len-skip:
+			st.Missing = fmt.Sprintf("a window of %d bytes at byte %d leaves storage %q of %d bytes", st.NBytes, skip, root.Key, data.Extents[i].Len)
+		default:
+			st.Data = Extent{Source: src, Off: data.Extents[i].Off + skip, Len: st.NBytes}
+		}
+		op.add(node, st)
+	}
+	return nil
+}

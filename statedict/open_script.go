@@ -1,0 +1,65 @@
+package statedict
+
+import (
+	"strings"
+
+	"github.com/weightroom/weightroom/statedict/internal/torchfile"
+)
+
+// codeBytes bounds the source text that is kept of one TorchScript archive, in bytes.
+const codeBytes = 4 << 20
+
+// torchScript opens what torch.jit.save wrote: parameters and buffers with the paths of their attributes, the constants
+// behind them. The code is text, nothing else.
+func (op *opener) torchScript(src *Source, a *torchfile.Archive) (*Checkpoint, error) {
+	cp := &Checkpoint{Format: TorchScript, lenient: a.Ambiguous}
+	r := &records{src: src, a: a}
+	for _, part := range []struct{ record, folder string }{{"data.pkl", "data/"}, {"constants.pkl", "constants/"}} {
+		i, ok := a.Lookup(part.record)
+		if !ok {
+			continue
+		}
+		pk, err := op.recordPickle(src, a, i)
+		if err != nil {
+			return nil, err
+		}
+		for _, node := range pk.Storages {
+			st := r.storage(op, part.folder, node)
+			st.Key = part.folder + node.Key
+			op.add(node, st)
+		}
+		if part.record == "data.pkl" {
+			cp.root = pk.Root
+		} else {
+			cp.constants = pk.Root
+		}
+	}
+	op.code(src, cp, a)
+	return cp, nil
+}
+
+// code collects the sources under code/.
+func (op *opener) code(src *Source, cp *Checkpoint, a *torchfile.Archive) {
+	left, files := int64(codeBytes), 0
+	for k := range a.Records {
+		i := a.Order(k)
+		name := a.Records[i].Name
+		if !strings.HasPrefix(name, "code/") || !strings.HasSuffix(name, ".py") {
+			continue
+		}
+		files++
+		if a.Records[i].Size > left {
+			continue
+		}
+		text, err := a.ReadSmall(i, left)
+		if err != nil {
+			op.finding(Code(torchfileError(src, "zip archive", err)), name, "%s", err.Error())
+			continue
+		}
+		left -= int64(len(text))
+		cp.Code = append(cp.Code, Text{Name: name, Text: string(text)})
+	}
+	if files > 0 {
+		op.finding("F_CODE", "code/", "%d files of TorchScript source; they are shown as text and never run", files)
+	}
+}

@@ -1,0 +1,137 @@
+package statedict
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/weightroom/weightroom/statedict/internal/pickle"
+	"github.com/weightroom/weightroom/statedict/internal/torchfile"
+)
+
+// zip opens a zip archive: torch.save since 1.6, TorchScript or npz.
+func (op *opener) zip(src *Source) (*Checkpoint, error) {
+	opt := torchfile.Options{Lenient: op.opt.Lenient, Limits: torchfile.Limits{Entries: op.opt.Records, Pickle: op.opt.PickleBytes}}
+	if op.opt.LazyHeaders {
+		opt.LocalHeaders = torchfile.Lazy
+	}
+	a, err := torchfile.ReadDirectory(src.R, src.Size, opt)
+	if err != nil {
+		return nil, torchfileError(src, "zip archive", err)
+	}
+	for _, f := range a.Findings {
+		op.finding(f.Code, f.Record, "%s", f.Msg)
+	}
+	switch a.Kind {
+	case torchfile.TorchSave:
+		return op.torchZip(src, a)
+	case torchfile.TorchScript, torchfile.TorchScriptLite:
+		return op.torchScript(src, a)
+	case torchfile.NPZ:
+		return op.npz(src, a)
+	}
+	return nil, &FormatError{Code: "E_FORMAT", Offset: -1, Msg: "this is a " + a.Kind.String() + ", which is not read here", Hint: archiveHint(a.Kind), Err: ErrNotCheckpoint}
+}
+
+func (op *opener) torchZip(src *Source, a *torchfile.Archive) (*Checkpoint, error) {
+	pk, err := op.recordPickle(src, a, a.Pickle)
+	if err != nil {
+		return nil, err
+	}
+	r := &records{src: src, a: a}
+	for _, node := range pk.Storages {
+		op.add(node, r.storage(op, "data/", node))
+	}
+	return &Checkpoint{Format: TorchZip, root: pk.Root, lenient: a.Ambiguous,
+		origin: &origin{prefix: a.Prefix, profile: string(a.Profile), alignment: a.Alignment, archive: a, source: src}}, nil
+}
+
+// recordPickle loads the pickle in record i. A checksum that does not match is a finding: torch never looks at it.
+func (op *opener) recordPickle(src *Source, a *torchfile.Archive, i int) (*pickle.Pickle, error) {
+	data, err := a.ReadSmall(i, op.opt.pickleBytes())
+	var te *torchfile.Error
+	if errors.As(err, &te) && te.Code == torchfile.CodeChecksum {
+		op.finding("F_CHECKSUM", a.FullName(i), "%s", te.Msg)
+	} else if err != nil {
+		return nil, torchfileError(src, "zip archive", err)
+	}
+	pk, err := op.loadPickle(data, a.FullName(i), 0, pickle.Options{})
+	if err != nil {
+		return nil, err
+	}
+	if rest := len(data) - pk.Len; rest > 0 && pk.Root != nil {
+		op.finding("F_TRAILING", a.FullName(i), "%d bytes follow the end of the pickle", rest)
+	}
+	return pk, nil
+}
+
+// records finds storages among the records of an archive.
+type records struct {
+	src *Source
+	a   *torchfile.Archive
+}
+
+// storage describes the record folder+key, or says why there is none.
+func (r *records) storage(op *opener, folder string, node *pickle.Storage) Storage {
+	st := Storage{Key: node.Key, Location: node.Location, DType: node.DType, NBytes: node.NBytes(), BigEndian: r.a.ByteOrder == "big"}
+	name := folder + node.Key
+	i, ok := r.a.Lookup(name)
+	if !ok {
+		if st.NBytes > 0 {
+			st.Missing = fmt.Sprintf("record %q is not in the archive", name)
+		}
+		return st
+	}
+	rec := &r.a.Records[i]
+	st.rec = int32(i)
+	st.Data = Extent{Source: r.src, Len: rec.CompressedSize, CRC: rec.CRC, HasCRC: rec.CRC != 0 || rec.Size == 0}
+	if rec.Method == torchfile.Deflated {
+		st.Data.Method = Deflated
+	}
+	switch {
+	case rec.Size < st.NBytes:
+		st.Missing = fmt.Sprintf("record %q has %d bytes, its storage needs %d", name, rec.Size, st.NBytes)
+	case rec.Size > st.NBytes:
+		op.finding("F_SIZE_MISMATCH", name, "has %d bytes, its storage needs %d; the rest is not used", rec.Size, st.NBytes)
+		st.Data.HasCRC = false
+		if st.Data.Method == Stored {
+			st.Data.Len = st.NBytes
+		}
+	}
+	at := recordAt{r, i}
+	if op.opt.LazyHeaders {
+		st.Data.at = at
+		return st
+	}
+	off, err := at.DataOffset()
+	if err != nil {
+		st.Missing = err.Error()
+	}
+	st.Data.Off = off
+	return st
+}
+
+// recordAt is a record whose payload offset is asked for.
+type recordAt struct {
+	r *records
+	i int
+}
+
+// DataOffset reads and checks the record's local header if nobody has.
+func (at recordAt) DataOffset() (int64, error) {
+	off, err := at.r.a.DataOff(at.i)
+	if err != nil {
+		return 0, torchfileError(at.r.src, "zip archive", err)
+	}
+	return off, nil
+}
+
+// archiveHint says what to do with a zip that holds no checkpoint.
+func archiveHint(k torchfile.ArchiveKind) string {
+	switch k {
+	case torchfile.ZipWrapper:
+		return "unpack it and open one of the files inside"
+	case torchfile.PT2, torchfile.ExportedProgram, torchfile.TorchPackage, torchfile.TorchScriptJSON:
+		return "load it with PyTorch and save the state_dict with torch.save"
+	}
+	return "open the .pth, .bin, .ckpt or .safetensors file itself"
+}

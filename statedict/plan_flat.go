@@ -1,0 +1,274 @@
+package statedict
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+
+	"github.com/weightroom/weightroom/statedict/internal/pickle"
+)
+
+// flatTensor is one tensor of a format that knows names and row-major bytes, nothing else.
+type flatTensor struct {
+	name  string
+	entry *Entry
+	group int // tensors of one group are tied: equal storage and equal view
+}
+
+// flatten lists the tensors of cp under the names that a header format gives them: the keys alone where one mapping
+// holds them all, else full paths. What such a format cannot hold is one error with every path: objects that are no
+// tensors, keys that are no strings, sparse and other composite tensors, tensors without bytes.
+func (cp *Checkpoint) flatten(f Format) ([]flatTensor, error) {
+	var bad []string
+	for o := range cp.Objects() {
+		// Containers that are empty or met again hold nothing that would be lost.
+		if o.IsRef || o.emptyContainer() {
+			continue
+		}
+		bad = append(bad, o.Path)
+	}
+	if len(bad) > 0 {
+		return nil, &UnsupportedError{
+			What: fmt.Sprintf("%s holds tensors only, and these are none:", f), Keys: bad,
+			Hint: "drop them with drop_objects (--drop-objects " + strings.Join(topLevel(bad), ",") + "), or write a torch file",
+		}
+	}
+	bare := true
+	for i := range cp.Entries {
+		bare = bare && cp.Entries[i].Dict == cp.Entries[0].Dict
+	}
+	out := make([]flatTensor, len(cp.Entries))
+	for i := range cp.Entries {
+		e := &cp.Entries[i]
+		name := e.Key
+		if !bare {
+			name = e.Path()
+		}
+		out[i] = flatTensor{name: name, entry: e}
+		switch {
+		case e.Info != nil && e.Info.Bad != "":
+			bad = append(bad, fmt.Sprintf("%s (%s)", e.Path(), e.Info.Bad))
+		case e.Info != nil && e.Info.Layout != "":
+			bad = append(bad, fmt.Sprintf("%s (%s)", e.Path(), e.Info.Layout))
+		case e.Info != nil && e.Info.Class != "":
+			bad = append(bad, fmt.Sprintf("%s (%s)", e.Path(), e.Info.Class))
+		case e.Storage == NoStorage:
+			bad = append(bad, e.Path()+" (no data)")
+		case e.DType.IsQuantized():
+			bad = append(bad, fmt.Sprintf("%s (%s)", e.Path(), e.DType))
+		}
+	}
+	bad = append(bad, cp.oddKeys()...)
+	if len(bad) > 0 {
+		return nil, &UnsupportedError{What: fmt.Sprintf("%s cannot hold these:", f), Keys: bad, Hint: "drop them, or write a torch file"}
+	}
+	return out, cp.group(out)
+}
+
+// emptyContainer tells a row that stands for {} or [].
+func (o *Object) emptyContainer() bool {
+	switch v := o.Value.(type) {
+	case map[string]any:
+		return len(v) == 0 && o.HasValue
+	case []any:
+		return len(v) == 0 && o.HasValue && o.Type != "torch.Size"
+	}
+	return false
+}
+
+// oddKeys lists the tensors whose key is no string.
+func (cp *Checkpoint) oddKeys() (odd []string) {
+	dicts := map[*pickle.Dict]bool{}
+	cp.walk(visitor{tensor: func(place, pickle.Value) {}, enter: func(at place, n pickle.Value) bool {
+		d, ok := n.(*pickle.Dict)
+		if !ok || dicts[d] {
+			return true
+		}
+		dicts[d] = true
+		for i := range d.Items {
+			if _, isString := d.Items[i].Key.(string); isString {
+				continue
+			}
+			switch d.Items[i].Value.(type) {
+			case *pickle.Tensor, *pickle.Parameter:
+				odd = append(odd, joinPath(at.path(), pickle.PyStr(d.Items[i].Key))+" (its key is no string)")
+			}
+		}
+		return true
+	}})
+	return odd
+}
+
+// topLevel are the first parts of paths, each once.
+func topLevel(paths []string) (tops []string) {
+	seen := map[string]bool{}
+	for _, p := range paths {
+		top, _, _ := strings.Cut(p, ".")
+		top, _, _ = strings.Cut(top, "[")
+		if !seen[top] {
+			seen[top] = true
+			tops = append(tops, top)
+		}
+	}
+	return tops
+}
+
+// group numbers the tensors by what they show: two have the same number when they are the same elements of the same
+// storage in the same shape. Names must be unique.
+func (cp *Checkpoint) group(ts []flatTensor) error {
+	type view struct {
+		st     StorageID
+		dt     DType
+		off    int64
+		extent string
+		neg    bool
+		conj   bool
+	}
+	groups := map[view]int{}
+	names := map[string]bool{}
+	var twice []string
+	for i := range ts {
+		e := ts[i].entry
+		if names[ts[i].name] {
+			twice = append(twice, ts[i].name)
+		}
+		names[ts[i].name] = true
+		if e.Numel() == 0 {
+			ts[i].group = -1 - i
+			continue
+		}
+		v := view{e.Storage, e.DType, e.Offset, "", e.Neg, e.Conj}
+		if cp.Storages[e.Storage].Used > 1 {
+			v.extent = fmt.Sprint(e.Shape, e.effectiveStride())
+		}
+		g, ok := groups[v]
+		if !ok {
+			g = i
+			groups[v] = g
+		}
+		ts[i].group = g
+	}
+	if len(twice) > 0 {
+		return &KeyError{Op: "export", Keys: twice, Msg: "two tensors would have the same name:", Hint: "rename one of them"}
+	}
+	return nil
+}
+
+// effectiveStride is the stride with the arbitrary ones of dimensions of size 1 put to 0.
+func (v *View) effectiveStride() []int64 {
+	s := make([]int64, len(v.Stride))
+	for i := range s {
+		if v.Shape[i] != 1 {
+			s[i] = v.Stride[i]
+		}
+	}
+	return s
+}
+
+// untied splits tensors into those that are written and those dropped for a tied twin: of each group the first by name
+// stays, as safetensors.torch.save_model does. Views that share a storage without being equal are written each; the
+// warnings name both kinds.
+func (cp *Checkpoint) untied(ts []flatTensor) (kept []flatTensor, dropped map[string]string, warnings []string) {
+	first := map[int]int{}
+	for i := range ts {
+		if ts[i].group < 0 {
+			continue
+		}
+		if j, ok := first[ts[i].group]; !ok || ts[i].name < ts[j].name {
+			first[ts[i].group] = i
+		}
+	}
+	dropped = map[string]string{}
+	perStorage := map[StorageID][]string{}
+	for i := range ts {
+		if ts[i].group >= 0 && first[ts[i].group] != i {
+			dropped[ts[i].name] = ts[first[ts[i].group]].name
+			continue
+		}
+		kept = append(kept, ts[i])
+		if e := ts[i].entry; e.Numel() > 0 && cp.Storages[e.Storage].Used > 1 {
+			perStorage[e.Storage] = append(perStorage[e.Storage], ts[i].name)
+		}
+	}
+	for _, name := range sortedKeys(dropped) {
+		warnings = append(warnings, fmt.Sprintf("%q is tied to %q: written once, and named in the metadata", name, dropped[name]))
+	}
+	var ids []int
+	for id, names := range perStorage {
+		if len(names) > 1 {
+			ids = append(ids, int(id))
+		}
+	}
+	sort.Ints(ids)
+	for _, id := range ids {
+		warnings = append(warnings, fmt.Sprintf("views of one storage, each written whole:%s", quotedList(perStorage[StorageID(id)])))
+	}
+	return kept, dropped, warnings
+}
+
+func sortedKeys(m map[string]string) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	sort.Strings(keys)
+	return keys
+}
+
+// segment is the bytes of a tensor, row-major and little-endian, conj and neg applied: a copy where they lie so in the
+// source, else a conversion. Nothing is read now, except a zip record's local header.
+func (cp *Checkpoint) segment(v *View) (Segment, error) {
+	base, view, casts, err := cp.resolve(v)
+	if err != nil {
+		return nil, err
+	}
+	x, err := base.Data.resolve()
+	if err != nil {
+		return nil, err
+	}
+	swapped := base.BigEndian && view.DType.SwapUnit() > 1
+	if view.Numel() == 0 {
+		return Literal(nil), nil
+	}
+	if len(casts) == 0 && x.Method == Stored && !swapped && !view.Conj && !view.Neg && view.Contiguous() {
+		size, per := view.DType.Size(), view.DType.PerByte()
+		n := view.NBytes()
+		x.HasCRC = x.HasCRC && view.Offset == 0 && n == x.Len
+		x.Off += view.Offset * size / per
+		x.Len = n
+		return Copy{x}, nil
+	}
+	base.Data = x
+	to := view.DType
+	if len(casts) > 0 {
+		to = casts[len(casts)-1]
+		casts = casts[:len(casts)-1]
+	}
+	return Convert{Src: base, View: view, Via: casts, To: to}, nil
+}
+
+// resolve follows a view through the storages that operations made, down to bytes in a source: the storage that has
+// them, the view of it in its stored dtype, and the casts to apply in turn.
+func (cp *Checkpoint) resolve(v *View) (base Storage, view View, casts []DType, err error) {
+	view = *v
+	for {
+		base = cp.Storages[view.Storage]
+		if base.Missing != "" {
+			return base, view, nil, &FormatError{Code: "E_LAYOUT", Part: base.Key, Offset: -1, Msg: base.Missing}
+		}
+		if base.Cast != 0 {
+			casts = append([]DType{base.Cast}, casts...)
+			view.DType = base.DType
+		}
+		if base.Of == nil {
+			return base, view, casts, nil
+		}
+		// A made storage is read as a whole, in order: that is how every operation makes and uses one.
+		of := *base.Of
+		if view.Offset != 0 || !view.Contiguous() || view.Numel() != of.Numel() {
+			return base, view, nil, &UnsupportedError{What: "a strided view of a storage that an operation made"}
+		}
+		of.Conj, of.Neg = of.Conj != view.Conj, of.Neg != view.Neg
+		view = of
+	}
+}

@@ -1,0 +1,83 @@
+package statedict
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/weightroom/weightroom/statedict/internal/gguf"
+)
+
+// planGGUF lays cp out as GGUF version 3: the pairs of a GGUF source, else general.architecture alone, which readers ask
+// for. Quantised blocks of a GGUF source are copied as they are.
+func planGGUF(cp *Checkpoint, o *PlanOptions) (*Plan, error) {
+	if o.MaxShardSize > 0 {
+		return nil, &UnsupportedError{What: "gguf shards are not written here"}
+	}
+	ts, err := cp.flatten(GGUF)
+	if err != nil {
+		return nil, err
+	}
+	if len(ts) == 0 {
+		return nil, &UnsupportedError{What: "a gguf file without tensors"}
+	}
+	kv := cp.ggufKV
+	p := &Plan{}
+	if kv == nil {
+		kv = []gguf.KV{{Key: "general.architecture", Value: gguf.NewString("unknown")}}
+		p.Report.Warnings = append(p.Report.Warnings, `general.architecture is "unknown": a program that runs the model needs the real one`)
+	}
+	tensors := make([]gguf.Tensor, len(ts))
+	var bad []string
+	for i, t := range ts {
+		code, ok := gguf.TypeOf(t.entry.DType)
+		if info := t.entry.Info; info != nil && info.Code != "" {
+			code, ok = gguf.ParseType(info.Code)
+		}
+		if !ok {
+			bad = append(bad, t.name+" ("+t.entry.DType.String()+")")
+		}
+		tensors[i] = gguf.Tensor{Name: t.name, Type: code, Shape: t.entry.Shape}
+	}
+	if len(bad) > 0 {
+		return nil, &UnsupportedError{What: "gguf has no type for these:", Keys: bad, Hint: "cast them to float32 or float16, or drop them"}
+	}
+	l, err := gguf.Emit(kv, tensors)
+	if err != nil {
+		var ge *gguf.Error
+		if errors.As(err, &ge) {
+			return nil, &UnsupportedError{What: ge.Error()}
+		}
+		return nil, err
+	}
+	f := File{Name: o.Name, Segments: []Segment{Literal(l.Header)}, Size: int64(len(l.Header)) + l.Data}
+	done := int64(0)
+	for i, t := range ts {
+		f.add(Literal(make([]byte, l.Begins[i]-done)))
+		s, err := cp.tensorSegment(t.entry)
+		if err != nil {
+			return nil, err
+		}
+		f.add(s)
+		done = l.Begins[i] + s.Len()
+	}
+	f.add(Literal(make([]byte, l.Data-done)))
+	p.Files = []File{f}
+	p.promiseFlat(ts)
+	for i := range p.want {
+		if len(p.want[i].shape) == 0 {
+			p.want[i].shape = []int64{1}
+			p.Report.Warnings = append(p.Report.Warnings, fmt.Sprintf("%q: gguf has no scalars; it becomes a tensor of one element", p.want[i].path))
+		}
+	}
+	p.finish()
+	return p, nil
+}
+
+// tensorSegment is segment for an entry whose dtype may be a format's own: those bytes are copied.
+func (cp *Checkpoint) tensorSegment(e *Entry) (Segment, error) {
+	if e.Info == nil || e.Info.Code == "" {
+		return cp.segment(&e.View)
+	}
+	n := e.Info.CodeBytes
+	return cp.segment(&View{Storage: e.Storage, DType: byteType, Shape: []int64{n}, Stride: []int64{1}})
+}

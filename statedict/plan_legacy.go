@@ -1,0 +1,72 @@
+package statedict
+
+import (
+	"sort"
+	"strconv"
+
+	"github.com/weightroom/weightroom/statedict/internal/pickle"
+	"github.com/weightroom/weightroom/statedict/internal/torchfile"
+)
+
+// planTorchLegacy lays cp out as torch.save(_use_new_zipfile_serialization=False) does, which every torch since 0.4 loads.
+// Storage keys are counters; torch uses addresses, which nobody can repeat.
+//
+// Source: torch/serialization.py, _legacy_save.
+func planTorchLegacy(cp *Checkpoint, o *PlanOptions) (*Plan, error) {
+	if o.MaxShardSize > 0 {
+		return nil, &UnsupportedError{What: "the legacy format is not sharded", Hint: "write --format torch"}
+	}
+	warnings, err := checkGlobals(cp.root, o)
+	if err != nil {
+		return nil, err
+	}
+	pkl, nodes, err := pickle.Emit(cp.root, &pickle.EmitOptions{Legacy: true})
+	if err != nil {
+		return nil, emitError(err)
+	}
+	// Keys are numbered by first appearance and listed as sorted strings.
+	type keyed struct {
+		key string
+		rec zipRecord
+	}
+	recs := make([]keyed, len(nodes))
+	for i, node := range nodes {
+		rec, err := cp.storageRecord(node)
+		if err != nil {
+			return nil, err
+		}
+		recs[i] = keyed{strconv.Itoa(i), rec}
+	}
+	sizes := make(map[string]torchfile.LegacyStorage, len(nodes))
+	for i, node := range nodes {
+		sizes[recs[i].key] = torchfile.LegacyStorage{Key: recs[i].key, Numel: node.Numel, ElemSize: node.DType.Size()}
+	}
+	sort.Slice(recs, func(i, j int) bool { return recs[i].key < recs[j].key })
+	keys := &pickle.List{Items: make([]pickle.Value, len(recs))}
+	storages := make([]torchfile.LegacyStorage, len(recs))
+	for i, r := range recs {
+		keys.Items[i] = r.key
+		storages[i] = sizes[r.key]
+	}
+	keyPickle, _, err := pickle.Emit(keys, nil)
+	if err != nil {
+		return nil, emitError(err)
+	}
+	l, err := torchfile.NewLegacyLayout(int64(len(pkl)), int64(len(keyPickle)), storages)
+	if err != nil {
+		return nil, &UnsupportedError{What: err.Error()}
+	}
+	f := File{Name: o.Name, Size: l.Size()}
+	f.add(Literal(l.Front()))
+	f.add(Literal(pkl))
+	f.add(Literal(keyPickle))
+	for i, r := range recs {
+		f.add(Literal(l.Count(i)))
+		f.add(r.rec.segment)
+	}
+	p := &Plan{Files: []File{f}}
+	p.Report.Warnings = warnings
+	p.promise(cp)
+	p.finish()
+	return p, nil
+}

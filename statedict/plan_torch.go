@@ -1,0 +1,231 @@
+package statedict
+
+import (
+	"fmt"
+	"hash/crc32"
+	"strconv"
+
+	"github.com/weightroom/weightroom/statedict/internal/pickle"
+	"github.com/weightroom/weightroom/statedict/internal/torchfile"
+)
+
+// planTorchZip lays cp out as torch.save does: the archive folder, record order and alignment of the source where that
+// was such an archive, else those of torch 2.1. Storages keep their bytes; unchanged ones are copied with the checksum
+// that the source's directory gives. torch 1.6 and newer load the result, with weights_only=True and mmap=True.
+//
+// Source: torch/serialization.py, _save.
+func planTorchZip(cp *Checkpoint, o *PlanOptions) (*Plan, error) {
+	if o.MaxShardSize > 0 {
+		return planShardedTorch(cp, o)
+	}
+	f, warnings, err := cp.torchZipFile(cp.root, o)
+	if err != nil {
+		return nil, err
+	}
+	f.Name = o.Name
+	p := &Plan{Files: []File{*f}}
+	p.Report.Warnings = warnings
+	p.promise(cp)
+	p.finish()
+	return p, nil
+}
+
+// checkGlobals refuses an object tree that torch's weights_only unpickler would refuse, unless the user wants it so.
+func checkGlobals(root pickle.Value, o *PlanOptions) (warnings []string, err error) {
+	refs, err := pickle.Refused(root, nil)
+	if err != nil {
+		return nil, emitError(err)
+	}
+	if len(refs) == 0 {
+		return nil, nil
+	}
+	var names []string
+	for _, g := range refs {
+		names = append(names, g.String())
+	}
+	if !o.AllowUnsafe {
+		return nil, &UnsafeError{Globals: names, Hint: "drop these objects with drop_objects (--drop-objects), or carry them through with --allow-unsafe"}
+	}
+	return []string{"the result loads with weights_only=False only: it carries" + quotedList(names) + " through"}, nil
+}
+
+// torchZipFile is the archive of one object tree.
+func (cp *Checkpoint) torchZipFile(root pickle.Value, o *PlanOptions) (*File, []string, error) {
+	warnings, err := checkGlobals(root, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	pkl, nodes, err := pickle.Emit(root, nil)
+	if err != nil {
+		return nil, nil, emitError(err)
+	}
+	keys := make([]string, len(nodes))
+	for i := range nodes {
+		keys[i] = strconv.Itoa(i)
+	}
+	from := cp.zipOrigin()
+	names := torchfile.RecordNames(torchfile.Profile(from.profile), keys)
+	recs := make([]zipRecord, len(names))
+	for i, name := range names {
+		if recs[i], err = cp.zipRecord(name, pkl, nodes, from.alignment); err != nil {
+			return nil, nil, err
+		}
+	}
+	layout := make([]torchfile.LayoutRecord, len(names))
+	crcs := make([]uint32, len(names))
+	for i := range recs {
+		layout[i] = torchfile.LayoutRecord{Name: names[i], Size: recs[i].segment.Len()}
+		crcs[i] = recs[i].crc
+		if names[i] == torchfile.SerializationIDName {
+			// Records whose checksum is not known before they are converted count as 0; readers only log the id.
+			id := []byte(torchfile.SerializationID(names[:i], crcs[:i]))
+			recs[i] = literalRecord(id)
+			layout[i].Size = int64(len(id))
+			crcs[i] = recs[i].crc
+		}
+	}
+	l, err := torchfile.NewLayout(from.prefix, from.alignment, layout)
+	if err != nil {
+		return nil, nil, &UnsupportedError{What: err.Error()}
+	}
+	return cp.assemble(l, recs), warnings, nil
+}
+
+// zipOrigin is how the source archive was laid out, or what torch 2.1 does where there was none.
+func (cp *Checkpoint) zipOrigin() origin {
+	from := origin{prefix: "archive", profile: string(torchfile.Torch21), alignment: torchfile.DefaultAlignment}
+	if cp.Format != TorchZip || cp.origin == nil {
+		return from
+	}
+	if cp.origin.prefix != "" {
+		from.prefix = cp.origin.prefix
+	}
+	if cp.origin.profile != "" {
+		from.profile = cp.origin.profile
+	}
+	if cp.origin.alignment >= torchfile.DefaultAlignment {
+		from.alignment = cp.origin.alignment
+	}
+	return from
+}
+
+// zipRecord is the payload of one record.
+type zipRecord struct {
+	segment Segment
+	crc     uint32
+	known   bool
+	whole   *Storage // the storage whose bytes these are, where the source gives them as they are
+}
+
+func literalRecord(b []byte) zipRecord {
+	return zipRecord{segment: Literal(b), crc: crc32.ChecksumIEEE(b), known: true}
+}
+
+func (cp *Checkpoint) zipRecord(name string, pkl []byte, nodes []*pickle.Storage, alignment int64) (zipRecord, error) {
+	if name == "data.pkl" {
+		return literalRecord(pkl), nil
+	}
+	const folder = "data/"
+	if len(name) > len(folder) && name[:len(folder)] == folder {
+		i, err := strconv.Atoi(name[len(folder):])
+		if err != nil || i >= len(nodes) {
+			return zipRecord{}, fmt.Errorf("record %q stands for no storage", name)
+		}
+		return cp.storageRecord(nodes[i])
+	}
+	return literalRecord([]byte(torchfile.RecordText(name, alignment))), nil
+}
+
+// storageRecord is a whole storage, as torch writes it: elements nobody views included.
+func (cp *Checkpoint) storageRecord(node *pickle.Storage) (zipRecord, error) {
+	st := &cp.Storages[node.Index]
+	if st.Missing != "" {
+		return zipRecord{}, &FormatError{Code: "E_LAYOUT", Part: "storage " + st.Key, Offset: -1, Msg: st.Missing,
+			Hint: "drop the tensors that use it"}
+	}
+	dt := st.DType
+	if st.Cast != 0 {
+		dt = st.Cast
+	}
+	n := int64(0)
+	if size := dt.Size(); size > 0 {
+		n = st.byteLen() / size
+	}
+	// One element of a sub-byte type is a byte here: a storage is bytes.
+	whole := View{Storage: StorageID(node.Index), DType: dt, Shape: []int64{n}, Stride: []int64{1}}
+	if dt.PerByte() > 1 {
+		whole.Shape = []int64{n * dt.PerByte()}
+	}
+	s, err := cp.segment(&whole)
+	if err != nil {
+		return zipRecord{}, err
+	}
+	rec := zipRecord{segment: s}
+	switch s := s.(type) {
+	case Literal:
+		rec.known = true
+	case Copy:
+		rec.crc, rec.known = s.Extent.CRC, s.Extent.HasCRC
+		if rec.known && s.Extent.Len == st.NBytes {
+			rec.whole = st
+		}
+	case Convert:
+		same := s.To == s.View.DType && len(s.Via) == 0 && !(s.Src.BigEndian && s.To.SwapUnit() > 1)
+		if same && st.Of == nil {
+			rec.crc, rec.known = s.Src.Data.CRC, s.Src.Data.HasCRC
+		}
+	}
+	return rec, nil
+}
+
+// run is where the source has record i of the output, header and descriptor included, byte for byte.
+func (cp *Checkpoint) run(st *Storage, l *torchfile.Layout, i int) (Extent, bool) {
+	if st == nil || cp.origin == nil || cp.origin.archive == nil || st.Data.Source != cp.origin.source {
+		return Extent{}, false
+	}
+	e, ok := cp.origin.archive.Run(int(st.rec), l, i)
+	return Extent{Source: st.Data.Source, Off: e.Off, Len: e.Len}, ok
+}
+
+// assemble turns records into the segments of one file.
+func (cp *Checkpoint) assemble(l *torchfile.Layout, recs []zipRecord) *File {
+	f := &File{Size: l.Size()}
+	sums := make([]Sum, len(recs))
+	for i := range recs {
+		r := &recs[i]
+		if run, ok := cp.run(r.whole, l, i); ok {
+			f.add(Copy{run})
+			continue
+		}
+		f.add(Literal(l.Header(i)))
+		f.add(r.segment)
+		desc := l.Descriptor(i, r.crc)
+		if r.known || len(desc) == 0 {
+			f.add(Literal(desc))
+			continue
+		}
+		sums[i] = Sum{len(f.Segments) - 1, len(f.Segments)}
+		f.add(Literal(desc[:4]))
+		f.Segments = append(f.Segments, sums[i])
+		f.add(Literal(desc[8:]))
+	}
+	tail := l.Tail(func(i int) uint32 { return recs[i].crc })
+	crcOffs := l.TailCRCOffs()
+	done := int64(0)
+	for i := range recs {
+		if sums[i].To == 0 {
+			continue
+		}
+		at := crcOffs[i]
+		f.add(Literal(tail[done:at]))
+		f.Segments = append(f.Segments, sums[i])
+		done = at + 4
+	}
+	f.add(Literal(tail[done:]))
+	return f
+}
+
+// emitError names what a pickle cannot express.
+func emitError(err error) error {
+	return &UnsupportedError{What: "this object tree cannot be written as a pickle: " + err.Error()}
+}

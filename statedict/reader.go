@@ -1,0 +1,166 @@
+package statedict
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/klauspost/compress/flate"
+
+	"github.com/weightroom/weightroom/statedict/internal/convert"
+)
+
+// Reader returns the elements of v in row-major order, little-endian, as they are after the operations on cp: v.NBytes()
+// bytes. Strided views are gathered; conj and neg are applied. A few MiB are buffered; several readers may run at once.
+// Read errors are *SourceError and name the file offset. A view that leaves its storage is a *FormatError.
+//
+// Source: torch/_utils.py, _rebuild_tensor_v2: offset and stride count elements, not bytes.
+func (cp *Checkpoint) Reader(v View) io.Reader {
+	if bad := cp.impossible(&v); bad != "" && v.DType != 0 {
+		return failed{&FormatError{Code: "E_LAYOUT", Offset: -1, Msg: bad}}
+	}
+	if v.Storage == NoStorage {
+		return failed{&UnsupportedError{What: "a tensor without bytes of its own"}}
+	}
+	if v.DType == 0 {
+		// A format's own blocks: the storage is the tensor.
+		v = View{Storage: v.Storage, DType: byteType, Shape: []int64{cp.Storages[v.Storage].NBytes}, Stride: []int64{1}}
+	}
+	s, err := cp.segment(&v)
+	if err != nil {
+		return failed{err}
+	}
+	switch s := s.(type) {
+	case Copy:
+		return &extentReader{x: s.Extent}
+	case Convert:
+		return s.Open(nil)
+	}
+	return eof{}
+}
+
+type failed struct{ err error }
+
+func (f failed) Read([]byte) (int, error) { return 0, f.err }
+
+type eof struct{}
+
+func (eof) Read([]byte) (int, error) { return 0, io.EOF }
+
+// Open returns the segment's bytes, gathered, cast and in order: Len() of them. What the casts lose is added to lost,
+// which may be nil, once the reader has come to its end.
+func (s Convert) Open(lost *CastReport) io.Reader {
+	x := s.Src.Data
+	if s.View.Numel() == 0 {
+		return eof{}
+	}
+	var at io.ReaderAt = x.Source.R
+	base, workers := x.Off, 0
+	if x.Method == Deflated {
+		at, base, workers = &inflatedAt{x: x}, 0, 1
+	}
+	steps := append(append([]DType(nil), s.Via...), s.To)
+	counts := make([]convert.Counts, len(steps))
+	opt := convert.Options{To: steps[0], BigEndian: s.Src.BigEndian, Conj: s.View.Conj, Neg: s.View.Neg, Workers: workers}
+	if lost != nil && steps[0] != s.View.DType {
+		opt.Counts = &counts[0]
+	}
+	first, err := convert.NewReader(at, base, s.Src.NBytes, convert.View{DType: s.View.DType, Offset: s.View.Offset, Shape: s.View.Shape, Stride: s.View.Stride}, opt)
+	if err != nil {
+		return failed{&FormatError{Code: "E_LAYOUT", Part: s.Src.Key, Offset: -1, Msg: err.Error()}}
+	}
+	var r io.Reader = first
+	for i := 1; i < len(steps); i++ {
+		r = &castReader{r: r, from: steps[i-1], to: steps[i], counts: &counts[i]}
+	}
+	return &segmentReader{r: r, src: x.Source, counts: counts, lost: lost}
+}
+
+// segmentReader puts errors into this package's types and hands the counts over at the end.
+type segmentReader struct {
+	r      io.Reader
+	src    *Source
+	counts []convert.Counts
+	lost   *CastReport
+}
+
+func (r *segmentReader) Read(p []byte) (int, error) {
+	n, err := r.r.Read(p)
+	if err == io.EOF && r.lost != nil {
+		for _, c := range r.counts {
+			r.lost.Overflowed += c.Overflowed
+			r.lost.Flushed += c.Flushed
+			r.lost.NaNs += c.LostNaN
+		}
+		r.lost = nil
+	}
+	var re *convert.ReadError
+	if errors.As(err, &re) {
+		cause := re.Err
+		if errors.Is(cause, io.ErrUnexpectedEOF) {
+			cause = fmt.Errorf("%w: it ends early", ErrSourceChanged)
+		}
+		err = &SourceError{Source: r.src.Name, Offset: re.Off, Err: cause}
+	}
+	return n, err
+}
+
+// castReader casts a stream of whole elements once more.
+type castReader struct {
+	r        io.Reader
+	from, to DType
+	counts   *convert.Counts
+	in, out  []byte
+	ready    []byte
+}
+
+func (c *castReader) Read(p []byte) (int, error) {
+	if len(c.ready) == 0 {
+		if c.in == nil {
+			const elements = 1 << 16
+			c.in = make([]byte, elements*c.from.Size())
+			c.out = make([]byte, elements*c.to.Size())
+		}
+		n, err := io.ReadFull(c.r, c.in)
+		if n == 0 {
+			return 0, err
+		}
+		if err != nil && err != io.ErrUnexpectedEOF {
+			return 0, err
+		}
+		c.ready = c.out[:int64(n)/c.from.Size()*c.to.Size()]
+		if err := convert.Cast(c.ready, c.in[:n], c.to, c.from, c.counts); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(p, c.ready)
+	c.ready = c.ready[n:]
+	return n, nil
+}
+
+// inflatedAt reads at offsets of a deflated record's content. Going forward costs nothing extra; going back starts over,
+// so a strided view of a deflated record is slow, and its memory stays small.
+type inflatedAt struct {
+	x   Extent
+	mu  sync.Mutex
+	r   io.Reader
+	pos int64
+}
+
+func (z *inflatedAt) ReadAt(p []byte, off int64) (int, error) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	off += z.x.Skip
+	if z.r == nil || off < z.pos {
+		z.r, z.pos = flate.NewReader(&extentReader{x: z.x}), 0
+	}
+	n, err := io.CopyN(io.Discard, z.r, off-z.pos)
+	z.pos += n
+	if err != nil {
+		return 0, err
+	}
+	m, err := io.ReadFull(z.r, p)
+	z.pos += int64(m)
+	return m, err
+}

@@ -1,0 +1,138 @@
+package statedict
+
+import (
+	"fmt"
+	"strings"
+)
+
+// nearest is the candidate that a misspelt name most likely means, "" when none is close.
+func nearest(name string, candidates []string) string {
+	best, cost := "", max(2, len(name)/3)+1
+	for _, c := range candidates {
+		if d := editDistance(name, c, cost); d < cost {
+			best, cost = c, d
+		}
+	}
+	return best
+}
+
+func nearestHint(name string, candidates []string) string {
+	if c := nearest(name, candidates); c != "" {
+		return fmt.Sprintf("did you mean %q?", c)
+	}
+	return ""
+}
+
+// editDistance counts insertions, deletions and replacements of bytes; it answers limit when there are that many or more.
+func editDistance(a, b string, limit int) int {
+	if d := len(a) - len(b); d >= limit || -d >= limit {
+		return limit
+	}
+	line := make([]int, len(b)+1)
+	for j := range line {
+		line[j] = j
+	}
+	for i := range len(a) {
+		diagonal := line[0]
+		line[0] = i + 1
+		low := line[0]
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = line[j+1]
+			line[j+1] = min(cost, diagonal+1, line[j]+1)
+			low = min(low, line[j+1])
+		}
+		if low >= limit {
+			return limit
+		}
+	}
+	return min(line[len(b)], limit)
+}
+
+// nothing is the error of a step that touched nothing, with the keys that it may have meant.
+func (e *edit) nothing(op Op) error {
+	var what, hint string
+	prefix := func(p string) string {
+		p = strings.TrimSuffix(p, ".")
+		for i := range e.rows {
+			for at := 0; ; {
+				j := strings.Index(e.rows[i].name[at:], p+".")
+				if j < 0 {
+					break
+				}
+				if j += at; j > 0 && e.rows[i].name[j-1] == '.' {
+					return fmt.Sprintf("%q stands deeper, in %q; a prefix is looked for at the start", p, e.rows[i].name)
+				}
+				at = j + 1
+			}
+		}
+		return nearestHint(p, e.groups(strings.Count(p, ".")+1))
+	}
+	match := func(p Patterns) string {
+		for _, s := range p {
+			for i := range e.rows {
+				if strings.HasPrefix(e.rows[i].name, s+".") {
+					return fmt.Sprintf("%q is a group of keys; write %q for all below it", s, s+".**")
+				}
+			}
+		}
+		if len(p) > 0 {
+			return nearestHint(p[0], e.names())
+		}
+		return ""
+	}
+	switch op := op.(type) {
+	case *Keep:
+		what, hint = "no key matches"+quotedList(op.Match), match(op.Match)
+	case *Drop:
+		what, hint = "no key matches"+quotedList(op.Match), match(op.Match)
+	case *Rename:
+		what, hint = "no key matches"+quotedList([]string{op.From}), nearestHint(op.From, e.names())
+		for i := range e.rows {
+			if strings.HasPrefix(e.rows[i].name, op.From+".") {
+				hint = fmt.Sprintf("%q is a group of keys; write %q to rename the group", op.From, op.From+".")
+				break
+			}
+		}
+	case *StripPrefix:
+		what = "no key starts with" + quotedList(op.Prefix)
+		if len(op.Prefix) > 0 {
+			hint = prefix(op.Prefix[0])
+		}
+	case *Extract:
+		what, hint = "no key starts with"+quotedList([]string{dotted(op.Prefix)}), prefix(op.Prefix)
+	case *AddPrefix:
+		what, hint = "no key matches"+quotedList(op.Match), match(op.Match)
+	default:
+		what = e.nothingElse(op)
+	}
+	if hint == "" {
+		hint = "optional: true lets a step touch nothing"
+	}
+	return e.fail("touches nothing: "+what, hint)
+}
+
+// groups lists the leading runs of depth parts that keys have, once each.
+func (e *edit) groups(depth int) []string {
+	var groups []string
+	seen := map[string]bool{}
+	for i := range e.rows {
+		name, end := e.rows[i].name, 0
+		for range depth {
+			j := strings.IndexByte(name[end:], '.')
+			if j < 0 {
+				end = -1
+				break
+			}
+			end += j + 1
+		}
+		if end > 0 && !seen[name[:end-1]] {
+			seen[name[:end-1]] = true
+			groups = append(groups, name[:end-1])
+		}
+	}
+	return groups
+}
