@@ -130,6 +130,9 @@ func (a *Archive) Order(k int) int {
 // compareNames orders names ignoring ASCII case, and names that differ in case only by their bytes.
 func compareNames(a, b string) int {
 	for i := 0; i < len(a) && i < len(b); i++ {
+		if a[i] == b[i] {
+			continue
+		}
 		if x, y := lower(a[i]), lower(b[i]); x != y {
 			return int(x) - int(y)
 		}
