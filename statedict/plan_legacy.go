@@ -20,7 +20,7 @@ func planTorchLegacy(cp *Checkpoint, o *PlanOptions) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	pkl, nodes, err := pickleEmitLegacy(cp.root)
+	pkl, nodes, err := pickle.Emit(cp.root, &pickle.EmitOptions{Legacy: true})
 	if err != nil {
 		return nil, emitError(err)
 	}
@@ -48,7 +48,7 @@ func planTorchLegacy(cp *Checkpoint, o *PlanOptions) (*Plan, error) {
 		keys.Items[i] = r.key
 		storages[i] = sizes[r.key]
 	}
-	keyPickle, _, err := pickleEmit(keys)
+	keyPickle, _, err := pickle.Emit(keys, nil)
 	if err != nil {
 		return nil, emitError(err)
 	}

@@ -32,7 +32,10 @@ func planTorchZip(cp *Checkpoint, o *PlanOptions) (*Plan, error) {
 
 // checkGlobals refuses an object tree that torch's weights_only unpickler would refuse, unless the user wants it so.
 func checkGlobals(root pickle.Value, o *PlanOptions) (warnings []string, err error) {
-	refs := pickleUnsafe(root)
+	refs, err := pickle.Refused(root, nil)
+	if err != nil {
+		return nil, emitError(err)
+	}
 	if len(refs) == 0 {
 		return nil, nil
 	}
@@ -52,7 +55,7 @@ func (cp *Checkpoint) torchZipFile(root pickle.Value, o *PlanOptions) (*File, []
 	if err != nil {
 		return nil, nil, err
 	}
-	pkl, nodes, err := pickleEmit(root)
+	pkl, nodes, err := pickle.Emit(root, nil)
 	if err != nil {
 		return nil, nil, emitError(err)
 	}
