@@ -138,10 +138,18 @@ func (l *Listing) writeTable(w io.Writer, s styles) {
 	first := make(map[statedict.StorageID]int)
 	for _, i := range l.entries {
 		e := &l.cp.Entries[i]
-		t.add(show(e.Path()), e.DType.String(), Shape(e.Shape), Size(e.NBytes()), l.note(i, first))
+		t.add(show(l.below(e.Path())), e.DType.String(), Shape(e.Shape), Size(e.NBytes()), l.note(i, first))
 	}
 	t.write(w, s)
 	fmt.Fprintln(w)
+}
+
+// below is path as seen from the mapping that was asked for, as its keys are in a recipe.
+func (l *Listing) below(path string) string {
+	if l.at != "" {
+		path = strings.TrimPrefix(strings.TrimPrefix(path, l.at), ".")
+	}
+	return path
 }
 
 // note says what is unusual about entry i. first remembers who was seen with a storage.
@@ -178,7 +186,7 @@ func (l *Listing) note(i int, first map[statedict.StorageID]int) string {
 			if o := &l.cp.Entries[j]; o.Offset == e.Offset && slices.Equal(o.Shape, e.Shape) && slices.Equal(o.Stride, e.Stride) {
 				verb = "tied to "
 			}
-			notes = append(notes, verb+show(l.cp.Entries[j].Path()))
+			notes = append(notes, verb+show(l.below(l.cp.Entries[j].Path())))
 		} else {
 			first[e.Storage] = i
 		}
@@ -220,9 +228,9 @@ func (l *Listing) writeObjects(w io.Writer, t Text, s styles) {
 		if o.HasValue {
 			value = show(string(appendValue(nil, o.Value)))
 		}
-		path := show(o.Path)
+		path := show(l.below(o.Path))
 		if path == "" {
-			path = "(the root)"
+			path = "(itself)"
 		}
 		tab.add(path, show(o.Type), value)
 	}

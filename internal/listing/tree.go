@@ -23,7 +23,7 @@ type node struct {
 func (l *Listing) writeTree(w io.Writer, s styles) {
 	root := &node{entry: -1}
 	for _, i := range l.entries {
-		root.insert(l.cp, i)
+		root.insert(&l.cp.Entries[i], i, l.below(l.cp.Entries[i].Path()))
 	}
 	type line struct {
 		n      *node
@@ -74,10 +74,8 @@ func (l *Listing) writeTree(w io.Writer, s styles) {
 // maxDepth is how many parts of a key the tree takes apart: a hostile key may have millions.
 const maxDepth = 100
 
-func (n *node) insert(cp *statedict.Checkpoint, i int) {
-	e := &cp.Entries[i]
+func (n *node) insert(e *statedict.Entry, i int, path string) {
 	nbytes := max(e.NBytes(), 0)
-	path := e.Path()
 	for depth := 1; ; depth++ {
 		n.count++
 		n.nbytes += nbytes

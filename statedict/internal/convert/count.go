@@ -22,6 +22,10 @@ func count(dst, src []byte, to, from dtype.DType, c *Counts) {
 		to = part(to)
 		width = int(to.Size()) // only the real part holds anything
 	}
+	if narrowFloat(from) && narrowFloat(to) && stride == width {
+		countNarrow(dst, src, to, from, c)
+		return
+	}
 	var x, y [blockLen]uint64
 	var real [blockLen * 8]byte
 	for len(src) > 0 {
@@ -37,6 +41,61 @@ func count(dst, src []byte, to, from dtype.DType, c *Counts) {
 		widen(y[:n], out, to)
 		countBlock(x[:n], y[:n], to, from, c)
 		src, dst = src[n*step:], dst[n*stride:]
+	}
+}
+
+// narrowFloat tells the floats that fit into float32.
+func narrowFloat(d dtype.DType) bool { return isReal(d) && d.IsFloat() && d != dtype.Float64 }
+
+// countNarrow compares floats as float32, the widest that either side is.
+func countNarrow(dst, src []byte, to, from dtype.DType, c *Counts) {
+	var x, y [blockLen]uint32
+	fs, ts := int(from.Size()), int(to.Size())
+	for len(src) > 0 {
+		n := min(blockLen, len(src)/fs)
+		stageFloat32(x[:n], src[:n*fs], from)
+		stageFloat32(y[:n], dst[:n*ts], to)
+		done := countFast(x[:n], y[:n], c)
+		countFloat32s(x[done:n], y[done:n], c)
+		src, dst = src[n*fs:], dst[n*ts:]
+	}
+}
+
+// stageFloat32 is decodeFloat32 by the quickest road.
+func stageFloat32(stage []uint32, src []byte, from dtype.DType) {
+	switch {
+	case from.Size() == 1:
+		t := (*[1024]byte)(table(dtype.Float32, from))
+		for i, b := range src[:len(stage)] {
+			stage[i] = le.Uint32(t[4*int(b):])
+		}
+	case hasAVX2:
+		done := decodeFast(stageBytes(stage), src, len(stage), from)
+		decodeFloat32(stage[done:], src[done*int(from.Size()):], from)
+	default:
+		decodeFloat32(stage, src, from)
+	}
+}
+
+func countFloat32s(xs, ys []uint32, c *Counts) {
+	const payload = quiet32 - 1
+	for i, xb := range xs {
+		yb := ys[i]
+		x, y := xb&^signBit32, yb&^signBit32
+		switch {
+		case x > inf32:
+			c.NaN++
+			if p := x & payload; p != 0 && p != y&payload {
+				c.LostNaN++
+			}
+		case xb == yb || x|y == 0:
+		case y >= inf32 || x == inf32:
+			c.Overflowed++
+		case y == 0:
+			c.Flushed++
+		default:
+			c.Rounded++
+		}
 	}
 }
 
