@@ -94,17 +94,14 @@ func (cp *Checkpoint) torchZipFile(root pickle.Value, o *PlanOptions) (*File, []
 		}
 	}
 	layout := make([]torchfile.LayoutRecord, len(names))
-	crcs := make([]uint32, len(names))
 	for i := range recs {
 		layout[i] = torchfile.LayoutRecord{Name: names[i], Size: recs[i].segment.Len()}
-		crcs[i] = recs[i].crc
 		if names[i] == torchfile.SerializationIDName {
 			// Records whose checksum is not known before they are converted count as 0; readers only log the id.
-			id := []byte(torchfile.SerializationID(names[:i], crcs[:i]))
+			id := []byte(torchfile.SerializationID(names[:i], crcsOf(recs[:i])))
 			cp.keepNameHalf(id, names)
 			recs[i] = literalRecord(id)
 			layout[i].Size = int64(len(id))
-			crcs[i] = recs[i].crc
 		}
 	}
 	l, err := torchfile.NewLayout(from.prefix, from.alignment, layout)
@@ -112,6 +109,17 @@ func (cp *Checkpoint) torchZipFile(root pickle.Value, o *PlanOptions) (*File, []
 		return nil, nil, &UnsupportedError{What: err.Error()}
 	}
 	return cp.assemble(l, recs), warnings, nil
+}
+
+// crcsOf are the checksums of the records that are not empty.
+func crcsOf(recs []zipRecord) []uint32 {
+	var crcs []uint32
+	for i := range recs {
+		if recs[i].segment.Len() > 0 {
+			crcs = append(crcs, recs[i].crc)
+		}
+	}
+	return crcs
 }
 
 // keepNameHalf gives a serialization id the first half of the source's where the records have the same names: builds of
