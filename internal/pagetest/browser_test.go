@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -186,19 +187,21 @@ func (b *tab) do(actions ...chromedp.Action[chromedp.Void]) {
 // js evaluates an expression; arguments stand in it as $1, $2, ….
 func js[T any](b *tab, expr string, args ...any) T {
 	b.Helper()
-	for i := len(args) - 1; i >= 0; i-- {
-		v, err := json.Marshal(args[i])
+	expr = argument.ReplaceAllStringFunc(expr, func(place string) string {
+		v, err := json.Marshal(args[place[1]-'1'])
 		if err != nil {
 			b.Fatal(err)
 		}
-		expr = strings.ReplaceAll(expr, fmt.Sprintf("$%d", i+1), string(v))
-	}
+		return string(v)
+	})
 	v, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expr, chromedp.EvalAwaitPromise))
 	if err != nil {
 		b.Fatalf("%s: %v", expr, err)
 	}
 	return v
 }
+
+var argument = regexp.MustCompile(`\$[1-9]`)
 
 func (b *tab) str(expr string, args ...any) string {
 	b.Helper()
@@ -214,7 +217,8 @@ func (b *tab) until(expr string, args ...any) {
 			return
 		}
 		if time.Since(start) > 5*time.Second {
-			b.clean(); b.Fatalf("never true: %s %v\nstate %s, error %q", expr, args, b.str("document.documentElement.dataset.state"), b.role("error"))
+			b.clean()
+			b.Fatalf("never true: %s %v\nstate %s, error %q", expr, args, b.str("document.documentElement.dataset.state"), b.role("error"))
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
@@ -245,7 +249,13 @@ func (b *tab) click(action string) {
 // fill sets a field of the open panel as a script would.
 func (b *tab) fill(field, value string) {
 	b.Helper()
-	js[bool](b, `(() => { const f = document.querySelector('[data-field='+$1+']'); f.value = $2; return f.dispatchEvent(new Event("input", {bubbles: true})) })()`, field, value)
+	b.set("[data-field="+field+"]", value)
+}
+
+// set does so for the element of a selector.
+func (b *tab) set(selector, value string) {
+	b.Helper()
+	js[bool](b, `(() => { const f = document.querySelector($1); f.value = $2; return f.dispatchEvent(new Event("input", {bubbles: true})) })()`, selector, value)
 }
 
 // apply confirms the open panel and waits until it is done.
