@@ -135,7 +135,7 @@ func (b *tab) listen(ev any) {
 			b.requests = append(b.requests, ev.Request.URL)
 		}
 	case *runtime.EventConsoleAPICalled:
-		if ev.Type == runtime.ConsoleAPICalledTypeError {
+		if ev.Type == runtime.ConsoleAPICalledTypeError || ev.Type == runtime.ConsoleAPICalledTypeLog { // Go's panics are logs
 			var words []string
 			for _, a := range ev.Args {
 				words = append(words, string(a.Value)+a.Description)
@@ -218,7 +218,8 @@ func (b *tab) until(expr string, args ...any) {
 		}
 		if time.Since(start) > 5*time.Second {
 			b.clean()
-			b.Fatalf("never true: %s %v\nstate %s, error %q", expr, args, b.str("document.documentElement.dataset.state"), b.role("error"))
+			b.Fatalf("never true: %s %v\nstate %s, error %q, in the panel %q", expr, args, b.str("document.documentElement.dataset.state"), b.role("error"),
+				b.str("document.querySelector('.preview-error')?.innerText"))
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
@@ -281,11 +282,17 @@ func (b *tab) paths(kind string) []string {
 	return js[[]string](b, `[...document.querySelectorAll('[role=row][data-kind='+$1+']')].filter(r => !r.hidden).sort((a, b) => a.ariaRowIndex - b.ariaRowIndex).map(r => r.dataset.path)`, kind)
 }
 
+// pick chooses the format of the open export.
+func (b *tab) pick(format string) {
+	b.Helper()
+	js[bool](b, `(() => { const f = document.querySelector('select[data-field=format]'); f.value = $1; return f.dispatchEvent(new Event("change", {bubbles: true})) })()`, format)
+}
+
 // export saves the open checkpoint and returns the bytes.
 func (b *tab) export(format, name string) []byte {
 	b.Helper()
 	b.click("export")
-	js[bool](b, `(() => { const f = document.querySelector('select[data-field=format]'); f.value = $1; return f.dispatchEvent(new Event("change", {bubbles: true})) })()`, format)
+	b.pick(format)
 	b.fill("name", name)
 	b.apply()
 	path := filepath.Join(b.downloads, name)

@@ -50,7 +50,13 @@ func write(t *testing.T, name string, data []byte) string {
 	return path
 }
 
-func fixture(name string) string { return filepath.Join("..", "..", "testdata", name) }
+func fixture(name string) string {
+	path, err := filepath.Abs(filepath.Join("..", "..", "testdata", name))
+	if err != nil {
+		panic(err)
+	}
+	return path
+}
 
 // corpus is a file of the corpus that WEIGHTROOM_CORPUS names.
 func corpus(t *testing.T, name string) string {
