@@ -103,6 +103,7 @@ func (e *exporter) changed() {
 	e.asked++
 	turn, req := e.asked, e.request()
 	show(find(e.el, ".saved"), false)
+	setText(find(e.el, "[data-action=close-panel]"), e.app.text.Text("action.cancel"))
 	go func() {
 		time.Sleep(settle)
 		if turn != e.asked {
@@ -262,6 +263,7 @@ func (e *exporter) save(ctx context.Context, req message.PlanRequest, target *ta
 	saved := find(e.el, ".saved")
 	setText(find(saved, "span"), a.text.Text(text, "name", model.Visible(name), "size", model.Bytes(total)))
 	show(saved, true)
+	setText(find(e.el, "[data-action=close-panel]"), a.text.Text("action.close"))
 	if c := out.Cast; c.Overflowed > 0 || c.Flushed > 0 {
 		msg := a.text.Text("export.cast", "overflowed", model.Number(c.Overflowed), "flushed", model.Number(c.Flushed))
 		find(e.el, ".findings").AppendChild(a.finding(statedict.Finding{Message: msg}))
