@@ -192,7 +192,7 @@ func (a *app) drawGlobals() int {
 			}
 			seen[g.Name] = true
 			li := clone("t-global")
-			setText(find(li, "bdi"), model.VisibleAll(g.Name))
+			dotted(find(li, "bdi"), model.VisibleAll(g.Name))
 			li.SetAttribute("data-verdict", verdict)
 			if verdict != "safe" {
 				outside++

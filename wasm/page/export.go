@@ -36,7 +36,9 @@ func (a *app) openExport() {
 	if a.panel != nil && a.panel.action() == "export" {
 		return
 	}
-	a.closePanel()
+	if !a.closePanel() {
+		return
+	}
 	e := &exporter{app: a, el: clone("t-export")}
 	e.format, e.name = find(e.el, "[data-field=format]"), find(e.el, "[data-field=name]")
 	format := "torch"
@@ -67,11 +69,12 @@ func (e *exporter) suggestedName(format string) string {
 
 func (e *exporter) action() string { return "export" }
 
-func (e *exporter) close() {
-	e.asked = -1
+func (e *exporter) close() bool {
 	if e.saving {
-		e.app.stop()
+		return false
 	}
+	e.asked = -1
+	return true
 }
 
 func (e *exporter) formatChanged() {
