@@ -65,8 +65,10 @@ func (w *rewriter) resolved() int {
 }
 
 func (w *rewriter) resetMemo() {
-	for i := range w.memo.dense {
-		w.memo.dense[i].seen = false
+	for _, page := range w.memo.pages {
+		for i := range page {
+			page[i].seen = false
+		}
 	}
 	for _, e := range w.memo.sparse {
 		e.seen = false

@@ -61,17 +61,23 @@ type memoSlot struct {
 	set, used, seen bool
 }
 
-// memo is indexed by what the stream says; a dense table serves the usual numbering, a map the outliers.
+// memo is indexed by what the stream says; pages serve the usual numbering, a map the outliers. Pages never move, so that
+// millions of slots cost their own size and no copies of it.
 type memo struct {
-	dense  []memoSlot
+	pages  [][]memoSlot
 	sparse map[uint32]*memoSlot
 	count  int64 // entries that are set
 }
 
+const memoPage = 256
+
+// inPages tells whether idx has its place in the pages.
+func (m *memo) inPages(idx uint32) bool { return int64(idx) < int64(len(m.pages))*memoPage }
+
 // at returns the entry of idx, or nil where there can be none.
 func (m *memo) at(idx uint32) *memoSlot {
-	if int64(idx) < int64(len(m.dense)) {
-		return &m.dense[idx]
+	if m.inPages(idx) {
+		return &m.pages[idx/memoPage][idx%memoPage]
 	}
 	return m.sparse[idx]
 }
@@ -82,10 +88,10 @@ func (m *memo) grow(idx uint32) *memoSlot {
 		return e
 	}
 	if len(m.sparse) == 0 && int64(idx) <= 2*m.count+1024 {
-		for int64(len(m.dense)) <= int64(idx) {
-			m.dense = append(m.dense, memoSlot{})
+		for !m.inPages(idx) {
+			m.pages = append(m.pages, make([]memoSlot, memoPage))
 		}
-		return &m.dense[idx]
+		return m.at(idx)
 	}
 	if m.sparse == nil {
 		m.sparse = make(map[uint32]*memoSlot)
@@ -703,7 +709,7 @@ func (s *scanner) put(op byte, from, to int) *Error {
 	e := s.memo.grow(idx)
 	if !e.set {
 		cost := int64(costMemo)
-		if int64(idx) >= int64(len(s.memo.dense)) {
+		if !s.memo.inPages(idx) {
 			cost = costSparse
 		}
 		if err := s.charge(cost); err != nil {
