@@ -2,6 +2,7 @@ package statedict
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/weightroom/weightroom/statedict/internal/dtype"
 	"github.com/weightroom/weightroom/statedict/internal/pickle"
@@ -26,14 +27,16 @@ func castTarget(d DType) bool {
 	return d.IsFloat() && d != dtype.Float4E2M1FNx2 || d.IsInteger() || d == dtype.Bool
 }
 
+func castTargets() []DType {
+	return slices.DeleteFunc(dtype.All(), func(d DType) bool { return !castTarget(d) })
+}
+
 func (o *Cast) check() error {
 	d, ok := ParseDType(o.To)
 	if !ok || !castTarget(d) {
 		var known []string
-		for _, d := range dtype.All() {
-			if castTarget(d) {
-				known = append(known, d.String())
-			}
+		for _, d := range castTargets() {
+			known = append(known, d.String())
 		}
 		msg, hint := unknown("dtype", o.To, known)
 		return &KeyError{Op: "cast", Msg: msg, Hint: hint}

@@ -59,7 +59,7 @@ func (e *edit) other(file, at string) (*Checkpoint, *pickle.Dict, error) {
 		}
 		return nil, nil, e.fail("this file is not open:", hint, file)
 	}
-	_, d, err := findDict(cp, at, at != "")
+	_, _, d, err := findDict(cp, at, at != "")
 	if err != nil {
 		return nil, nil, e.fail(fmt.Sprintf("in %q: %v", file, err), Hint(err))
 	}

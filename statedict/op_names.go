@@ -92,6 +92,13 @@ func (o *Drop) apply(e *edit, r *OpReport) (int, error) {
 	return len(r.Touched), nil
 }
 
+func (o *Rename) check() error {
+	if _, err := compileRename(o.From, o.To); err != nil {
+		return &KeyError{Op: "rename", Msg: err.Error()}
+	}
+	return nil
+}
+
 func (o *Rename) apply(e *edit, r *OpReport) (int, error) {
 	re, err := compileRename(o.From, o.To)
 	if err != nil {

@@ -34,9 +34,9 @@ type Unshare struct {
 }
 
 // Compact gives each tensor that is a part of a larger storage, or not in row-major order, a row-major storage of just its
-// elements. Tensors that are the same view stay tied; tensors that merely overlap come apart, and the report says so.
+// elements. Tensors that are the same view stay tied; tensors that merely overlap come apart, and the report says so. In a
+// document `compact: true` is all of them.
 type Compact struct {
-	On       bool     `recipe:"on,bare"`
 	Match    Patterns `recipe:"match"`
 	Except   Patterns `recipe:"except"`
 	Optional bool     `recipe:"optional"`

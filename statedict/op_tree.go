@@ -52,7 +52,7 @@ func (o *SetMetadata) optional() bool { return o.Optional }
 
 func (o *DropObjects) apply(e *edit, r *OpReport) (int, error) {
 	e.flush()
-	gone := map[pickle.Value][]int{} // containers, and which of their path items go
+	gone := map[pickle.Value][]slot{} // of containers
 	var missing []string
 	for _, path := range o.Paths {
 		steps, ok := resolvePath(e.root, path)
@@ -64,8 +64,8 @@ func (o *DropObjects) apply(e *edit, r *OpReport) (int, error) {
 		if e.anchor != nil && reaches(last.value, e.anchor) {
 			return 0, e.fail("this holds the mapping that the recipe works on:", "name another mapping with at, or extract what you need first", path)
 		}
-		if !slices.Contains(gone[last.parent], last.index) {
-			gone[last.parent] = append(gone[last.parent], last.index)
+		if !slices.Contains(gone[last.parent], last.slot) {
+			gone[last.parent] = append(gone[last.parent], last.slot)
 			r.Touched = append(r.Touched, path)
 		}
 	}
@@ -76,66 +76,24 @@ func (o *DropObjects) apply(e *edit, r *OpReport) (int, error) {
 		e.warn("drop_objects: not in the file:%s", quotedList(missing))
 	}
 	e.report.DroppedObjects = append(e.report.DroppedObjects, r.Touched...)
-	if drop := gone[e.anchor]; drop != nil && e.anchor != nil {
-		i := -1
-		e.keep(func(*row) bool { i++; return !slices.Contains(drop, i) })
-		delete(gone, e.anchor)
-	}
 	swaps := make(map[pickle.Value]pickle.Value, len(gone))
 	for parent, drop := range gone {
-		swaps[parent] = without(parent, drop)
+		if parent == e.anchor {
+			i := -1
+			e.keep(func(*row) bool { i++; return !slices.Contains(drop, slot{inItems, i}) })
+			continue
+		}
+		less, ok := without(parent, drop)
+		if !ok {
+			return 0, e.fail("an object is made with one of these, so it cannot be dropped:", "drop the whole object", r.Touched...)
+		}
+		swaps[parent] = less
 	}
 	if len(swaps) > 0 {
 		e.flush()
 		e.swapAll(swaps)
 	}
 	return len(r.Touched), nil
-}
-
-// without is a container less some of what pathItems lists of it.
-func without(v pickle.Value, drop []int) pickle.Value {
-	at := 0
-	stays := func() bool { at++; return !slices.Contains(drop, at-1) }
-	items := func(of []pickle.Item) []pickle.Item {
-		var kept []pickle.Item
-		for _, it := range of {
-			if stays() {
-				kept = append(kept, it)
-			}
-		}
-		return kept
-	}
-	values := func(of []pickle.Value) []pickle.Value {
-		var kept []pickle.Value
-		for _, x := range of {
-			if stays() {
-				kept = append(kept, x)
-			}
-		}
-		return kept
-	}
-	switch v := v.(type) {
-	case *pickle.Dict:
-		n := *v
-		n.Items = items(v.Items)
-		return &n
-	case *pickle.List:
-		return &pickle.List{Items: values(v.Items)}
-	case *pickle.Tuple:
-		return &pickle.Tuple{Items: values(v.Items), Size: v.Size}
-	case *pickle.Set:
-		return &pickle.Set{Items: values(v.Items), Frozen: v.Frozen}
-	case *pickle.Object:
-		n := *v
-		if state, ok := v.State.(*pickle.Dict); ok {
-			s := *state
-			s.Items = items(state.Items)
-			n.State = &s
-		}
-		n.Items, n.Elems = items(v.Items), values(v.Elems)
-		return &n
-	}
-	return v
 }
 
 func (o *SetMetadata) apply(e *edit, r *OpReport) (int, error) {

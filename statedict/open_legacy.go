@@ -34,7 +34,7 @@ func (op *opener) legacy(src *Source) (*Checkpoint, error) {
 			keys = pk
 		}
 	}
-	cp := &Checkpoint{Format: TorchLegacy, root: object.Root}
+	cp := &Checkpoint{Format: TorchLegacy, root: object.Root, origin: &origin{modules: object.Modules}}
 	for _, m := range object.Modules {
 		if m.Source != "" {
 			cp.Code = append(cp.Code, Text{Name: m.Class.String(), Text: m.Source})

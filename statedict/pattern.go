@@ -365,3 +365,12 @@ func anchoredPrefix(text string) string {
 	}
 	return string(lit.Rune)
 }
+
+// Matcher answers a function that tells whether a key matches one of the patterns.
+func (p Patterns) Matcher() (func(key string) bool, error) {
+	m, err := p.compile()
+	if err != nil {
+		return nil, err
+	}
+	return m.match, nil
+}

@@ -1,6 +1,7 @@
 package statedict
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/weightroom/weightroom/statedict/internal/pickle"
@@ -9,7 +10,8 @@ import (
 // Recipe is an edit as data: a list of steps with a YAML and JSON form (see ParseRecipe and Recipe.YAML).
 type Recipe struct {
 	// At is the path of the mapping that the steps work on; "" with HasAt is the root. Without HasAt it is found: the
-	// root if it holds tensors, else the first of the usual names that does (DictNames), else the mapping with the most.
+	// root if it holds tensors and none of the usual names in it (DictNames) holds more, else the first of those names that
+	// does, else the mapping with the most.
 	At     string
 	HasAt  bool
 	Steps  []Op
@@ -68,67 +70,107 @@ func (r *Recipe) Apply(base *Checkpoint, others map[string]*Checkpoint) (*Checkp
 }
 
 // findDict resolves the mapping that a recipe or a comparison works on: at when it is given, else by the rule of Recipe.At.
-func findDict(cp *Checkpoint, at string, given bool) (path string, d *pickle.Dict, err error) {
+// node is what stands there; d is node itself, or the state dict of a pickled module.
+func findDict(cp *Checkpoint, at string, given bool) (path string, node pickle.Value, d *pickle.Dict, err error) {
 	if given {
 		v, ok := lookupPath(cp.root, at)
 		if !ok {
-			return "", nil, &KeyError{Op: "at", Keys: []string{at}, Msg: "the file has no such path:", Hint: nearestHint(at, dictPaths(cp))}
+			return "", nil, nil, &KeyError{Op: "at", Keys: []string{at}, Msg: "the file has no such path:", Hint: nearestHint(at, dictPaths(cp))}
 		}
-		d, ok := v.(*pickle.Dict)
-		if !ok {
-			return "", nil, &KeyError{Op: "at", Keys: []string{at}, Msg: "this is no mapping:", Hint: nearestHint(at, dictPaths(cp))}
+		if d = mappingOf(v); d == nil {
+			return "", nil, nil, &KeyError{Op: "at", Keys: []string{at}, Msg: "this is no mapping:", Hint: nearestHint(at, dictPaths(cp))}
 		}
-		return at, d, nil
+		return at, v, d, nil
 	}
-	if root, ok := cp.root.(*pickle.Dict); ok {
-		if holdsTensors(root) {
-			return "", root, nil
-		}
+	if d := mappingOf(cp.root); d != nil {
+		// A stray tensor beside a state dict (a best accuracy, the state of a generator) does not make the root one.
+		own := countTensors(d)
 		for _, name := range DictNames {
-			if d, ok := lookup(root, name).(*pickle.Dict); ok && holdsTensors(d) {
-				return name, d, nil
+			v := lookup(d, name)
+			if d := mappingOf(v); d != nil && countTensors(d) > own {
+				return name, v, d, nil
 			}
 		}
-	}
-	best, most := "", 0
-	counts := map[string]int{}
-	for i := range cp.Entries {
-		counts[cp.Entries[i].Dict]++
-	}
-	for i := range cp.Entries {
-		if dict := cp.Entries[i].Dict; counts[dict] > most {
-			if v, ok := lookupPath(cp.root, dict); ok {
-				if found, ok := v.(*pickle.Dict); ok {
-					best, most, d = dict, counts[dict], found
-				}
-			}
+		if own > 0 {
+			return "", cp.root, d, nil
 		}
 	}
-	if d == nil {
-		return "", nil, &KeyError{Op: "at", Msg: "the file holds no mapping with tensors in it"}
+	most := 0
+	for _, c := range dictCandidates(cp) {
+		if c.tensors > most {
+			path, node, most = c.path, c.node, c.tensors
+		}
 	}
-	return best, d, nil
+	if node == nil {
+		return "", nil, nil, &KeyError{Op: "at", Msg: "the file holds no mapping with tensors in it"}
+	}
+	return path, node, mappingOf(node), nil
+}
+
+// countTensors is how many values of d are tensors.
+func countTensors(d *pickle.Dict) (n int) {
+	for i := range d.Items {
+		if isTensor(d.Items[i].Value) {
+			n++
+		}
+	}
+	return n
+}
+
+// mappingOf is a value as a mapping of keys: a dict, or the state dict of a pickled module; nil for anything else.
+func mappingOf(v pickle.Value) *pickle.Dict {
+	switch v := v.(type) {
+	case *pickle.Dict:
+		return v
+	case *pickle.Object:
+		if d, ok := moduleStateDict(v); ok {
+			return d
+		}
+	}
+	return nil
+}
+
+// dictCandidate is a mapping that holds tensors, or a module that has some.
+type dictCandidate struct {
+	path    string
+	node    pickle.Value
+	tensors int
+}
+
+// dictCandidates lists the mappings of the file in its order; modules count as one mapping and are not looked into.
+func dictCandidates(cp *Checkpoint) []dictCandidate {
+	var found []dictCandidate
+	index := map[string]int{}
+	enter := func(at place, n pickle.Value) bool {
+		switch n := n.(type) {
+		case *pickle.Dict:
+			path := at.path()
+			if _, ok := index[path]; !ok {
+				index[path] = len(found)
+				found = append(found, dictCandidate{path: path, node: n})
+			}
+		case *pickle.Object:
+			if d, ok := moduleStateDict(n); ok {
+				found = append(found, dictCandidate{at.path(), n, len(d.Items)})
+				return false
+			}
+		}
+		return true
+	}
+	cp.walk(visitor{enter: enter, tensor: func(at place, n pickle.Value) {
+		if i, ok := index[at.dict]; ok {
+			found[i].tensors++
+		}
+	}})
+	return slices.DeleteFunc(found, func(c dictCandidate) bool { return c.tensors == 0 })
 }
 
 func dictPaths(cp *Checkpoint) []string {
 	var paths []string
-	seen := map[string]bool{}
-	for i := range cp.Entries {
-		if d := cp.Entries[i].Dict; !seen[d] {
-			seen[d] = true
-			paths = append(paths, d)
-		}
+	for _, c := range dictCandidates(cp) {
+		paths = append(paths, c.path)
 	}
 	return paths
-}
-
-func holdsTensors(d *pickle.Dict) bool {
-	for _, it := range d.Items {
-		if isTensor(it.Value) {
-			return true
-		}
-	}
-	return false
 }
 
 func isTensor(v pickle.Value) bool {

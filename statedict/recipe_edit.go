@@ -17,7 +17,7 @@ type edit struct {
 	op     string
 
 	root    pickle.Value // the tree, in which anchor stands for the rows
-	anchor  *pickle.Dict
+	anchor  pickle.Value // a dict; a pickled module until the first flush makes it its state dict
 	rows    []row
 	shell   pickle.Dict // the mapping without its items: class, arguments, attributes
 	dirty   bool        // rows and shell differ from anchor
@@ -56,7 +56,7 @@ func newEdit(base *Checkpoint, others map[string]*Checkpoint, r *Recipe) (*edit,
 		metadata: base.Metadata, metadataKeys: base.MetadataKeys,
 		report: &Report{Files: []FileReport{}, Ops: make([]OpReport, 0, len(r.Steps)), DroppedObjects: []string{}, Warnings: []string{}},
 	}
-	path, d, err := findDict(base, r.At, r.HasAt)
+	path, node, d, err := findDict(base, r.At, r.HasAt)
 	if err != nil {
 		if r.HasAt || slices.ContainsFunc(r.Steps, needsDict) {
 			return nil, err
@@ -64,7 +64,8 @@ func newEdit(base *Checkpoint, others map[string]*Checkpoint, r *Recipe) (*edit,
 		return e, nil
 	}
 	e.report.At = path
-	e.anchor, e.shell = d, *d
+	e.anchor, e.shell = node, *d
+	e.dirty = node != pickle.Value(d) && slices.ContainsFunc(r.Steps, needsDict)
 	e.rows = rowsOf(d, 0)
 	e.sources = []metaSource{{meta: metadataOf(d), before: d.Items}}
 	return e, nil
@@ -178,9 +179,9 @@ func (e *edit) collisions(olds []string) error {
 // extractMapping makes the mapping that stands under key (or a path below it) the mapping under edit.
 func (e *edit) extractMapping(key string, r *OpReport) (int, error) {
 	e.flush()
-	v, ok := lookupPath(e.anchor, key)
-	d, isDict := v.(*pickle.Dict)
-	if !ok || !isDict || key == "" || len(d.Items) == 0 {
+	v, _ := lookupPath(e.anchor, key)
+	d := mappingOf(v)
+	if d == nil || key == "" || len(d.Items) == 0 {
 		return 0, nil
 	}
 	for i := range e.rows {
@@ -250,11 +251,13 @@ func (e *edit) swapAll(nodes map[pickle.Value]pickle.Value) {
 	}
 	// The mapping is found again by its own replacement, however deep the tree is.
 	both := replaceNodes(&pickle.Tuple{Items: []pickle.Value{e.root, e.anchor}}, nodes).(*pickle.Tuple)
-	e.root, e.anchor = both.Items[0], both.Items[1].(*pickle.Dict)
-	for i := range e.rows {
-		e.rows[i].value = e.anchor.Items[i].Value
+	e.root, e.anchor = both.Items[0], both.Items[1]
+	if d, ok := e.anchor.(*pickle.Dict); ok {
+		for i := range e.rows {
+			e.rows[i].value = d.Items[i].Value
+		}
+		e.shell = *d
 	}
-	e.shell = *e.anchor
 }
 
 func (e *edit) finish() (*Checkpoint, error) {

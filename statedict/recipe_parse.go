@@ -9,6 +9,7 @@ import (
 	"math"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -201,6 +202,12 @@ func (p *recipeParser) operation(op Op, k, v *yaml.Node) {
 		return
 	}
 	value := reflect.ValueOf(op).Elem()
+	if _, ok := op.(*Compact); ok && v.Kind == yaml.ScalarNode {
+		if on, ok := p.flag(v, "compact"); ok && !on {
+			p.fail(v, "compact is either true or not there", "")
+		}
+		return
+	}
 	if v.Kind != yaml.MappingNode {
 		for _, f := range fields {
 			if f.bare {
@@ -248,14 +255,17 @@ func (p *recipeParser) field(op Op, to reflect.Value, f opField, n *yaml.Node) {
 	what := op.Name() + ": " + f.name
 	switch to.Interface().(type) {
 	case bool:
-		b, ok := p.flag(n, what)
+		b, _ := p.flag(n, what)
 		to.SetBool(b)
-		if _, isCompact := op.(*Compact); ok && isCompact && f.bare && !b {
-			p.fail(n, "compact is either true or not there", "")
+	case choice:
+		s, words := p.text(n, what, false), to.Interface().(choice).choices()
+		if s != "" && !slices.Contains(words, s) {
+			msg, hint := unknown(f.name, s, words)
+			p.fail(n, op.Name()+": "+msg, hint)
 		}
-	case string:
-		s := p.text(n, what, f.empty)
 		to.SetString(s)
+	case string:
+		to.SetString(p.text(n, what, f.empty))
 	case []string, Patterns:
 		var list []string
 		if n.Kind == yaml.SequenceNode {
@@ -269,8 +279,27 @@ func (p *recipeParser) field(op Op, to reflect.Value, f opField, n *yaml.Node) {
 			list = []string{p.text(n, what, false)}
 		}
 		to.Set(reflect.ValueOf(list).Convert(to.Type()))
+		if patterns, ok := to.Interface().(Patterns); ok {
+			p.patterns(patterns, n, what)
+		}
 		if sp, ok := op.(*StripPrefix); ok {
 			sp.Repeat = n.Kind == yaml.SequenceNode
+		}
+	}
+}
+
+// patterns reports those that do not compile, each at its own place.
+func (p *recipeParser) patterns(list Patterns, n *yaml.Node, what string) {
+	for i, s := range list {
+		if s == "" {
+			continue // reported by text
+		}
+		if _, err := (Patterns{s}).compile(); err != nil {
+			at := n
+			if n.Kind == yaml.SequenceNode {
+				at = n.Content[i]
+			}
+			p.fail(at, what+": "+err.Error(), "")
 		}
 	}
 }
@@ -322,13 +351,10 @@ func (p *recipeParser) output(n *yaml.Node, out *Output) {
 		switch key {
 		case "format":
 			out.Format = p.text(v, "output: format", false)
-			for _, f := range OutputFormats {
-				if f == out.Format {
-					return
-				}
+			if out.Format != "" && !slices.Contains(OutputFormats, out.Format) {
+				msg, hint := unknown("format", out.Format, OutputFormats)
+				p.fail(v, msg, hint)
 			}
-			msg, hint := unknown("format", out.Format, OutputFormats)
-			p.fail(v, msg, hint)
 		case "max_shard_size":
 			size, err := ParseSize(p.text(v, "output: max_shard_size", false))
 			if err != nil {

@@ -254,12 +254,12 @@ func (cp *Checkpoint) impossible(v *View) string {
 	if v.Numel() < 0 {
 		return "its element count overflows or is negative"
 	}
+	if v.Storage == NoStorage {
+		return ""
+	}
 	n, ok := v.span()
 	if !ok {
 		return "negative or overflowing size, stride or offset"
-	}
-	if v.Storage == NoStorage {
-		return ""
 	}
 	st := &cp.Storages[v.Storage]
 	if st.Missing != "" && n > 0 {

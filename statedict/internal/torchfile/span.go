@@ -1,22 +1,31 @@
 package torchfile
 
+import "bytes"
+
 // SerializationIDName is the record that holds the serialization id, the last one of an archive.
 const SerializationIDName = ".data/serialization_id"
 
-// Span is the whole of record i in the file: local header, payload and descriptor. ok tells that it stands there
-// exactly as torch's writer makes it, so that its bytes may be copied into another archive of that kind.
-func (a *Archive) Span(i int) (off, length int64, ok bool) {
+// Run tells whether record i stands in the source, local header and descriptor included, byte for byte as record j of l
+// will stand in the output, and where: then the whole of it can be copied in one piece. Header and descriptor are read
+// to compare them; a source that cannot be read answers no.
+func (a *Archive) Run(i int, l *Layout, j int) (Extent, bool) {
 	rec := &a.Records[i]
-	data, err := a.DataOff(i)
-	if err != nil || a.Profile == "" || rec.Method != Stored || rec.Foreign || rec.Size == 0 || rec.Flags != flagUTF8|flagDescriptor {
-		return 0, 0, false
+	shift := rec.HeaderOff - l.HeaderOff(j)
+	if rec.Method != Stored || rec.Size == 0 || rec.Size != l.Records[j].Size || shift%l.Alignment != 0 || a.FullName(i) != l.fullName(j) {
+		return Extent{}, false
 	}
-	descriptor := int64(16)
-	if rec.Size >= saturated32 || rec.HeaderOff >= saturated32 {
-		descriptor = 24
+	header, descriptor := l.Header(j), l.Descriptor(j, rec.CRC)
+	off, err := a.DataOff(i)
+	if err != nil || off != rec.HeaderOff+int64(len(header)) || off+rec.Size+int64(len(descriptor)) > rec.limit {
+		return Extent{}, false
 	}
-	end := data + rec.Size + descriptor
-	return rec.HeaderOff, end - rec.HeaderOff, end == rec.limit
+	if got, err := a.src.read(rec.HeaderOff, int64(len(header))); err != nil || !bytes.Equal(got, header) {
+		return Extent{}, false
+	}
+	if got, err := a.src.read(off+rec.Size, int64(len(descriptor))); err != nil || !bytes.Equal(got, descriptor) {
+		return Extent{}, false
+	}
+	return Extent{Off: rec.HeaderOff, Len: int64(len(header)) + rec.Size + int64(len(descriptor))}, true
 }
 
 // TailCRCOffs is, for each record, where in Tail its CRC-32 stands.

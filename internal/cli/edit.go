@@ -1,0 +1,206 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weightroom/weightroom/internal/file"
+	"github.com/weightroom/weightroom/internal/listing"
+	"github.com/weightroom/weightroom/statedict"
+)
+
+// editFlags are the flags of edit that are no operations.
+type editFlags struct {
+	out, recipe, at, format, maxShard  string
+	hasAt                              bool
+	dryRun, force, asJSON, allowUnsafe bool
+}
+
+func (e *env) editCommand() *cobra.Command {
+	var o editFlags
+	var ops opList
+	cmd := &cobra.Command{
+		Use:   "edit FILE... -o OUT [--recipe R] [operations, run in the order given]",
+		Short: "Change keys, tensors and objects, and write a new file",
+		Long: `Change keys, tensors and objects, and write a new file.
+
+Operations run in the order given, after those of --recipe, each on the result of the one before. A PATTERN is a glob over
+dotted parts (* within one part, ** any run of parts, ?, [abc], {a,b}), or re: and a regular expression.
+The output appears whole or not at all: it is written beside OUT, synced, read back, and renamed. A source is never written to.`,
+		Example: `  weightroom edit in.pth -o out.pth --strip-prefix module. --drop '**.num_batches_tracked'
+  weightroom edit in.ckpt -o out.safetensors --at state_dict --extract backbone
+  weightroom edit in.pth -o out.pth --rename 're:^layers\.(\d+)\.=blocks.$1.' --dry-run`,
+		Args: minArgs(1, "FILE"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.hasAt = cmd.Flags().Changed("at")
+			return e.edit(cmd.Context(), args, &o, &ops)
+		},
+	}
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.StringVarP(&o.out, "output", "o", "", "the `FILE` to write")
+	f.StringVar(&o.recipe, "recipe", "", "run the steps of this recipe `FILE` first (YAML or JSON)")
+	f.StringVar(&o.at, "at", "", "`PATH` of the mapping to work on (default: found, and reported)")
+	ops.register(f)
+	f.StringVar(&o.format, "format", "", "torch, torch-legacy, safetensors, npz or gguf (default: by OUT's ending)")
+	f.StringVar(&o.maxShard, "max-shard-size", "", "split the output into files of at most `SIZE`, like 5GB, with an index")
+	f.BoolVar(&o.dryRun, "dry-run", false, "say what would be done and written, and write nothing")
+	f.BoolVar(&o.force, "force", false, "replace OUT where it exists")
+	f.BoolVar(&o.allowUnsafe, "allow-unsafe", false, "carry objects through that only torch.load(weights_only=False) opens")
+	f.BoolVar(&o.asJSON, "json", false, "the report as one JSON document on stdout")
+	return cmd
+}
+
+func (e *env) edit(ctx context.Context, paths []string, o *editFlags, ops *opList) error {
+	if o.out == "" && !o.dryRun {
+		return &usageError{msg: "missing -o OUT", hint: "name the file to write, or use --dry-run"}
+	}
+	recipe, err := o.wholeRecipe(ops)
+	if err != nil {
+		return err
+	}
+	format, maxShard, err := o.output(recipe)
+	if err != nil {
+		return err
+	}
+	cp, set, err := e.open(ctx, paths)
+	if err != nil {
+		return err
+	}
+	defer set.Close()
+	others, sets, err := e.openOthers(ctx, recipe)
+	for _, s := range sets {
+		defer s.Close()
+	}
+	if err != nil {
+		return err
+	}
+	edited, report, err := recipe.Apply(cp, others)
+	if err != nil {
+		return err
+	}
+	plan, err := statedict.NewPlan(edited, format, &statedict.PlanOptions{
+		Name: filepath.Base(o.out), MaxShardSize: maxShard, AllowUnsafe: o.allowUnsafe})
+	if err != nil {
+		return err
+	}
+	x := &file.Export{Plan: plan, Dir: filepath.Dir(o.out), Force: o.force, Inputs: append(sets, set), Check: func() error {
+		errs := []error{cp.CheckSources()}
+		for _, other := range others {
+			errs = append(errs, other.CheckSources())
+		}
+		return errors.Join(errs...)
+	}}
+	if o.out != "" {
+		if err := x.Refuse(); err != nil {
+			return err
+		}
+	}
+	if !o.dryRun {
+		var total int64
+		for i := range plan.Files {
+			total += plan.Files[i].Size
+		}
+		var done func()
+		x.Progress, done = e.progress(filepath.Base(o.out), total)
+		err := x.Run(ctx)
+		done()
+		if err != nil {
+			return err
+		}
+	}
+	sumUp(report, plan)
+	if o.asJSON {
+		return writeJSON(e.out, report)
+	}
+	return listing.WriteReport(e.out, report, len(edited.Entries), o.dryRun)
+}
+
+// sumUp adds to the recipe's report what the plan decided and what writing it counted.
+func sumUp(r *statedict.Report, plan *statedict.Plan) {
+	r.Files = plan.Report.Files
+	r.Warnings = append(r.Warnings, plan.Report.Warnings...)
+	r.DroppedObjects = append(r.DroppedObjects, plan.Report.DroppedObjects...)
+	for i := range plan.Files {
+		c := plan.Files[i].Cast
+		r.Cast.Overflowed += c.Overflowed
+		r.Cast.Flushed += c.Flushed
+		r.Cast.NaNs += c.NaNs
+	}
+}
+
+// wholeRecipe is the recipe file's steps, then those of the flags.
+func (o *editFlags) wholeRecipe(ops *opList) (*statedict.Recipe, error) {
+	recipe := &statedict.Recipe{}
+	if o.recipe != "" {
+		doc, err := os.ReadFile(o.recipe)
+		if err != nil {
+			return nil, err
+		}
+		if recipe, err = statedict.ParseRecipe(doc); err != nil {
+			return nil, fmt.Errorf("recipe %q: %w", o.recipe, err)
+		}
+	}
+	if len(ops.steps) > 0 {
+		flags, err := ops.recipe()
+		if err != nil {
+			return nil, &usageError{msg: err.Error(), hint: statedict.Hint(err)}
+		}
+		recipe.Steps = append(recipe.Steps, flags.Steps...)
+	}
+	if o.hasAt {
+		recipe.At, recipe.HasAt = o.at, true
+	}
+	return recipe, nil
+}
+
+// output is the format and the shard size: flags first, then the recipe, then OUT's ending.
+func (o *editFlags) output(recipe *statedict.Recipe) (statedict.Format, int64, error) {
+	name := o.format
+	if name == "" {
+		name = recipe.Output.Format
+	}
+	if name == "" && o.out == "" {
+		name = "torch"
+	}
+	format, err := outputFormat(name, o.out)
+	if err != nil {
+		return "", 0, err
+	}
+	if o.maxShard == "" {
+		return format, recipe.Output.MaxShardSize, nil
+	}
+	n, err := shardSize(o.maxShard)
+	return format, n, err
+}
+
+// openOthers opens the files that the recipe's keep_known and merge steps name. The sets are to be closed even on an error.
+func (e *env) openOthers(ctx context.Context, r *statedict.Recipe) (map[string]*statedict.Checkpoint, []*file.Set, error) {
+	others := make(map[string]*statedict.Checkpoint)
+	var sets []*file.Set
+	for _, name := range r.Files() {
+		if others[name] != nil {
+			continue
+		}
+		cp, set, err := e.open(ctx, []string{name})
+		if err != nil {
+			return nil, sets, err
+		}
+		sets = append(sets, set)
+		others[name] = cp
+	}
+	return others, sets, nil
+}
+
+func writeJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}

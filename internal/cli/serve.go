@@ -1,0 +1,38 @@
+package cli
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weightroom/weightroom/internal/server"
+)
+
+func (e *env) serveCommand() *cobra.Command {
+	var o server.Options
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve the page, and the API over the files below a folder",
+		Args:  exactArgs(0, ""),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := server.New(o)
+			if err != nil {
+				return &usageError{msg: err.Error()}
+			}
+			return s.Run(cmd.Context(), func(url string) {
+				fmt.Fprintf(e.out, "weightroom is at %s\n", url)
+				for _, note := range s.Notes() {
+					fmt.Fprintln(e.err, note)
+				}
+			})
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.Addr, "addr", "127.0.0.1:8080", "`HOST:PORT` to listen on; port 0 takes a free one")
+	f.StringVar(&o.Root, "root", "", "also serve the API over the checkpoints below this `DIR`")
+	f.StringVar(&o.Token, "token", "", "what requests must carry; made and printed where the address is not a loopback one")
+	f.StringVar(&o.Web, "web", "", "serve the page from this `DIR` instead of the built-in one")
+	f.StringSliceVar(&o.Hosts, "host", nil, "further `NAME`s that requests may use for this server")
+	f.StringSliceVar(&o.Embed, "embed", nil, "`ORIGIN`s whose pages may frame this one, like https://docs.example.org")
+	return cmd
+}

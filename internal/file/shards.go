@@ -1,0 +1,181 @@
+package file
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/weightroom/weightroom/statedict"
+)
+
+// maxIndex is the largest index JSON that is read, in bytes. The largest ones in use have about 10 MB.
+const maxIndex = 100_000_000
+
+// indexShards answers the file names in the weight map of an index JSON, sorted. ok is false for anything else.
+//
+// Source: huggingface_hub, serialization: {"metadata": {...}, "weight_map": {key: file name}}.
+func indexShards(r io.ReaderAt, size int64) (names []string, ok bool) {
+	if size > maxIndex {
+		return nil, false
+	}
+	head := make([]byte, min(size, 512))
+	if n, _ := r.ReadAt(head, 0); n == 0 || !strings.HasPrefix(strings.TrimLeft(string(head[:n]), " \t\r\n"), "{") {
+		return nil, false
+	}
+	var index struct {
+		WeightMap map[string]string `json:"weight_map"`
+	}
+	if json.NewDecoder(io.NewSectionReader(r, 0, size)).Decode(&index) != nil || len(index.WeightMap) == 0 {
+		return nil, false
+	}
+	seen := make(map[string]bool)
+	for _, name := range index.WeightMap {
+		if !seen[name] {
+			seen[name] = true
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names, true
+}
+
+// addShards opens the files that the index at path names. A shard is a plain sibling: a name with a separator in it, or a
+// link that leads somewhere else, is refused, so that an index cannot reach files that its user did not mean.
+func (s *Set) addShards(path string, names []string, o Options) error {
+	for _, name := range names {
+		f, full, err := openSibling(path, name)
+		if err != nil {
+			return err
+		}
+		if s.opened(f) { // given on the command line as well
+			f.Close()
+			continue
+		}
+		info, err := f.Stat()
+		if err != nil {
+			f.Close()
+			return err
+		}
+		if err := s.append(&input{File: f, path: full, info: info}, name, o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Set) opened(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && s.Holds(info)
+}
+
+func indexError(shard, msg string) error {
+	return &statedict.FormatError{Code: "E_FORMAT", Format: "index", Part: shard, Offset: -1, Msg: msg}
+}
+
+func plainName(name string) bool {
+	return name != "." && filepath.IsLocal(name) && !strings.ContainsAny(name, "/\\\x00")
+}
+
+func openSibling(index, name string) (*os.File, string, error) {
+	bad := func(msg string) error { return indexError(name, msg) }
+	if !plainName(name) {
+		return nil, "", bad("the index names a file that is no plain name beside it")
+	}
+	dir := filepath.Dir(index)
+	full := filepath.Join(dir, name)
+	real, err := filepath.EvalSymlinks(full)
+	if err != nil {
+		if os.IsNotExist(err) {
+			return nil, "", bad("the index names a shard that is not beside it")
+		}
+		return nil, "", err
+	}
+	// The cache of huggingface_hub keeps index and shards as links into one folder of blobs; a shard may follow its index there.
+	realDir, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return nil, "", err
+	}
+	realIndex, err := filepath.EvalSymlinks(index)
+	if err != nil {
+		return nil, "", err
+	}
+	if d := filepath.Dir(real); d != realDir && d != filepath.Dir(realIndex) {
+		return nil, "", bad("the index names a shard that is a link out of its folder")
+	}
+	root, err := os.OpenRoot(filepath.Dir(real))
+	if err != nil {
+		return nil, "", err
+	}
+	defer root.Close()
+	f, err := root.Open(filepath.Base(real))
+	if err != nil {
+		return nil, "", err
+	}
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		f.Close()
+		return nil, "", bad("the shard is no regular file")
+	}
+	return f, full, nil
+}
+
+// endings are those of checkpoints, for folders that hold a single one.
+var endings = []string{".pth", ".pt", ".bin", ".ckpt", ".safetensors", ".npz", ".npy", ".gguf", ".th", ".tar"}
+
+// addFolder opens the one checkpoint that a folder holds: its index, a distributed checkpoint, or its only checkpoint file.
+func (s *Set) addFolder(dir string, o Options) error {
+	list, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	var indexes, files, distributed []string
+	metadata := false
+	for _, e := range list {
+		name := e.Name()
+		switch ext := strings.ToLower(filepath.Ext(name)); {
+		case strings.HasSuffix(name, ".index.json"):
+			indexes = append(indexes, name)
+		case name == ".metadata":
+			metadata = true
+		case ext == ".distcp":
+			distributed = append(distributed, name)
+		case !strings.HasPrefix(name, ".") && slices.Contains(endings, ext) && !e.IsDir():
+			files = append(files, name)
+		}
+	}
+	choice := files
+	switch {
+	case len(indexes) > 0:
+		choice = indexes
+	case metadata && len(distributed) > 0:
+		for _, name := range append([]string{".metadata"}, distributed...) {
+			f, full, err := openSibling(filepath.Join(dir, ".metadata"), name)
+			if err != nil {
+				return err
+			}
+			if err := s.addFile(f, full, o); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if len(choice) == 1 {
+		return s.add(filepath.Join(dir, choice[0]), o)
+	}
+	if len(choice) == 0 {
+		return &statedict.FormatError{Code: "E_FORMAT", Offset: -1, Err: statedict.ErrNotCheckpoint,
+			Msg: fmt.Sprintf("the folder %q holds no index and no checkpoint", dir)}
+	}
+	return &UsageError{fmt.Sprintf("the folder %q holds several checkpoints, name one: %s", dir, strings.Join(quoteAll(choice), ", "))}
+}
+
+func quoteAll(names []string) []string {
+	q := make([]string, len(names))
+	for i, n := range names {
+		q[i] = fmt.Sprintf("%q", n)
+	}
+	return q
+}

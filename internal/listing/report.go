@@ -1,0 +1,74 @@
+package listing
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/weightroom/weightroom/statedict"
+)
+
+// WriteReport writes for people what an edit did, or with dry what it would do. keys is the number of tensors in the result.
+func WriteReport(out io.Writer, r *statedict.Report, keys int, dry bool) error {
+	w := bufio.NewWriter(out)
+	if r.At != "" {
+		fmt.Fprintf(w, "at %s\n", show(r.At))
+	}
+	t := table{}
+	for _, op := range r.Ops {
+		t.add(op.Op, keysChange(op), example(op))
+	}
+	t.write(w, Text{}.styles())
+	if n := len(r.DroppedObjects); n > 0 {
+		shown := make([]string, min(n, fewObjects))
+		for i := range shown {
+			shown[i] = show(r.DroppedObjects[i])
+		}
+		more := ""
+		if n > len(shown) {
+			more = " …"
+		}
+		fmt.Fprintf(w, "dropped %s: %s%s\n", count(n, "object"), strings.Join(shown, ", "), more)
+	}
+	if c := r.Cast; c.Overflowed+c.Flushed+c.NaNs > 0 {
+		fmt.Fprintf(w, "cast: %d overflowed to Inf, %d flushed to zero, %d lost a NaN payload\n", c.Overflowed, c.Flushed, c.NaNs)
+	}
+	for _, warning := range r.Warnings {
+		fmt.Fprintf(w, "warning: %s\n", show(warning))
+	}
+	verb := "wrote"
+	if dry {
+		verb = "would write"
+	}
+	for _, f := range r.Files {
+		fmt.Fprintf(w, "%s %s  %s\n", verb, show(f.Name), Size(f.Size))
+	}
+	fmt.Fprintf(w, "%s\n", count(keys, "tensor"))
+	return w.Flush()
+}
+
+func keysChange(op statedict.OpReport) string {
+	if op.KeysBefore == op.KeysAfter {
+		return count(op.KeysAfter, "key")
+	}
+	return fmt.Sprintf("%d -> %s", op.KeysBefore, count(op.KeysAfter, "key"))
+}
+
+// example shows how many keys a step touched, and the first of them.
+func example(op statedict.OpReport) string {
+	switch {
+	case len(op.Renamed) > 0:
+		return fmt.Sprintf("%d renamed: %s -> %s%s", len(op.Renamed), show(op.Renamed[0][0]), show(op.Renamed[0][1]), ellipsis(len(op.Renamed)))
+	case len(op.Touched) > 0:
+		return fmt.Sprintf("%d touched: %s%s", len(op.Touched), show(op.Touched[0]), ellipsis(len(op.Touched)))
+	}
+	return ""
+}
+
+func ellipsis(n int) string {
+	if n > 1 {
+		return " …"
+	}
+	return ""
+}

@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# Measures the command against what people use today, side by side on this machine.
+#   scripts/bench.sh [GIB]     size of the large file, 4 when absent; it needs three times as much free disk in $TMPDIR
+# Python with torch is $WEIGHTROOM_PYTHON (/usr/bin/python3). Files made for it stay in $BENCH_DIR between runs when it is set.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+gib=${1:-4}
+python=${WEIGHTROOM_PYTHON:-/usr/bin/python3}
+if [ -n "${BENCH_DIR:-}" ]; then
+  dir=$BENCH_DIR
+  mkdir -p "$dir"
+else
+  dir=$(mktemp -d "${TMPDIR:-/tmp}/weightroom-bench.XXXXXX")
+  trap 'rm -rf "$dir"' EXIT
+fi
+go build -trimpath -o "$dir/weightroom" ./cmd/weightroom
+wr=$dir/weightroom
+if ! "$python" -c 'import torch' 2>/dev/null; then
+  echo "bench.sh: $python has no torch (WEIGHTROOM_PYTHON names another): nothing to compare with" >&2
+  exit 1
+fi
+
+# seconds COMMAND...: the best of three wall-clock times; runs $before first each time, untimed.
+before=:
+seconds() {
+  local best='' t0 t1
+  for _ in 1 2 3; do
+    $before
+    t0=$EPOCHREALTIME
+    "$@" >/dev/null
+    t1=$EPOCHREALTIME
+    best=$(awk -v a="$t0" -v b="$t1" -v m="$best" 'BEGIN { d = b - a; print (m == "" || d < m) ? d : m }')
+  done
+  echo "$best"
+}
+row() { awk -v what="$1" -v a="$2" -v b="$3" -v goal="$4" 'BEGIN { printf "| %s | %.3f s | %.3f s | %.3f | %s |\n", what, a, b, a / b, goal }'; }
+
+if [ ! -e "$dir/big-$gib.pth" ]; then
+  "$python" - "$dir/big-$gib.pth" "$gib" <<'PY'
+import sys, torch
+n = int(float(sys.argv[2]) * 16)
+torch.save({f"module.layers.{i}.weight": torch.zeros(4096, 4096) for i in range(n)}, sys.argv[1])
+PY
+fi
+if [ ! -e "$dir/keys.pth" ]; then
+  "$python" - "$dir/keys.pth" <<'PY'
+import sys, torch
+torch.save({f"blocks.{i // 10}.part{i % 10}.weight": torch.zeros(4) for i in range(100_000)}, sys.argv[1])
+PY
+fi
+
+clean() { rm -f "$dir/out.pth"; sync -f "$dir"; }
+before=clean
+copy() { cp "$dir/big-$gib.pth" "$dir/out.pth" && sync "$dir/out.pth"; }
+copy_unsynced() { cp "$dir/big-$gib.pth" "$dir/out.pth"; }
+strip() { "$wr" edit "$dir/big-$gib.pth" -o "$dir/out.pth" --strip-prefix module.; }
+torch_strip() {
+  "$python" -c "
+import torch, sys
+d = torch.load(sys.argv[1])
+torch.save({k[7:]: v for k, v in d.items()}, sys.argv[2])" "$dir/big-$gib.pth" "$dir/out.pth" && sync "$dir/out.pth"
+}
+load_time() { "$python" -c "
+import time, torch, sys
+t = time.perf_counter(); torch.load(sys.argv[1]); print(time.perf_counter() - t)" "$1"; }
+best_load() { for _ in 1 2 3; do load_time "$1"; done | sort -g | head -n 1; }
+
+echo '| what | weightroom | the other | ratio | goal |'
+echo '|---|---|---|---|---|'
+t=$(seconds strip)
+row "edit --strip-prefix of $gib GiB, against cp and sync" "$t" "$(seconds copy)" '1.15'
+row "the same, against cp without sync" "$t" "$(seconds copy_unsynced)" ''
+row "the same, against torch.load and torch.save" "$t" "$(seconds torch_strip)" ''
+clean
+before=:
+t=$(seconds "$wr" ls --json "$dir/keys.pth")
+row 'ls --json of 100,000 keys, against torch.load alone' "$t" "$(best_load "$dir/keys.pth")" '0.2'
+row 'the same, against a python that loads it' "$t" "$(seconds "$python" -c 'import sys, torch; torch.load(sys.argv[1])' "$dir/keys.pth")" ''
+row "ls --json of $gib GiB, against torch.load alone" "$(seconds "$wr" ls --json "$dir/big-$gib.pth")" "$(best_load "$dir/big-$gib.pth")" ''
