@@ -53,7 +53,7 @@ type job struct {
 // panel is a form in the side panel.
 type panel interface {
 	submit()
-	close()
+	close() bool    // false: it is busy
 	action() string // the data-action that opened it
 }
 
@@ -275,17 +275,23 @@ func (a *app) edit(change func(r *model.Recipe) bool, fail func(error), done fun
 }
 
 func (a *app) undo() {
-	a.closePanel()
+	if !a.closePanel() {
+		return
+	}
 	a.edit(func(r *model.Recipe) bool { return r.Undo() }, nil, nil)
 }
 
 func (a *app) redo() {
-	a.closePanel()
+	if !a.closePanel() {
+		return
+	}
 	a.edit(func(r *model.Recipe) bool { return r.Redo() }, nil, nil)
 }
 
 func (a *app) setAt(path string) {
-	a.closePanel()
+	if !a.closePanel() {
+		return
+	}
 	a.edit(func(r *model.Recipe) bool { r.At, r.HasAt = path, true; return true }, nil, nil)
 }
 
