@@ -633,7 +633,12 @@ func (s *scanner) global(op byte, from, to int) *Error {
 			return malformed(s.pos, "STACK_GLOBAL on %s and %s", kindNames[module.kind], kindNames[name.kind])
 		}
 		s.stack = s.stack[:at]
-		idx, err = s.seen(s.text(module), s.text(name))
+		var m, n string
+		if m, err = s.text(module); err == nil {
+			if n, err = s.text(name); err == nil {
+				idx, err = s.seen(m, n)
+			}
+		}
 	default:
 		idx, err = s.extension(s.p[from:to])
 	}
@@ -654,13 +659,16 @@ func (s *scanner) extension(arg []byte) (int, *Error) {
 	return s.seen("copyreg", "_inverted_registry["+strconv.Itoa(int(code))+"]")
 }
 
-// text decodes the string of an entry; its opcode has been checked when it was pushed.
-func (s *scanner) text(e slot) string {
+// text decodes a string for a name; its opcode has been checked when it was pushed. Names are as short as those of GLOBAL.
+func (s *scanner) text(e slot) (string, *Error) {
 	from, to, _, err := argument(s.p, int(e.ref), len(s.p), &s.lim)
 	if err != nil {
-		return ""
+		return "", err
 	}
-	return decodeString(s.p[e.ref], s.p[from:to])
+	if to-from > maxLine {
+		return "", overLimit(s.pos, "bytes of a name", maxLine)
+	}
+	return decodeString(s.p[e.ref], s.p[from:to]), nil
 }
 
 // name records the global of a two-line argument.
