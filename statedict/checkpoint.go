@@ -41,6 +41,7 @@ type Checkpoint struct {
 	// Code is source text that the file carries, of TorchScript or of old pickled modules. It is text and nothing else.
 	Code []Text
 
+	found     []Finding          // of opening; Findings has those about the tree behind them
 	constants pickle.Value       // TorchScript's constants.pkl
 	root      pickle.Value       // the object tree; its *pickle.Tensor leaves carry Storage.Index = StorageID
 	origin    *origin            // how the file was laid out, for outputs that repeat it
@@ -131,6 +132,10 @@ type Global struct {
 // String is module and name joined by a dot.
 func (g Global) String() string { return g.Module + "." + g.Name }
 
+// Verdict is "safe" for a name on the safe list, "unsafe" for what is known to be dangerous, else "unknown". Names are
+// compared byte for byte.
+func (g Global) Verdict() string { return pickle.Verdict(g.Module, g.Name) }
+
 // Finding is something to know about a file that opened.
 type Finding struct {
 	Code    string `json:"code"` // F_TRAILING, …
@@ -164,6 +169,7 @@ type origin struct {
 	alignment int64
 	archive   *torchfile.Archive
 	source    *Source
+	modules   []pickle.Module // source records of a legacy file
 }
 
 // Text is a named piece of text.

@@ -65,7 +65,7 @@ func (o *Options) Open(ctx context.Context, srcs ...Source) (*Checkpoint, error)
 		return nil, err
 	}
 	cp.Storages = op.storages
-	cp.Findings = append(op.findings, cp.Findings...)
+	cp.found = append(op.findings, cp.Findings...)
 	cp.Globals = op.globals
 	cp.Sources = files
 	cp.index()
@@ -168,7 +168,7 @@ func (op *opener) loadPickle(data []byte, record string, base int64, opt pickle.
 func (op *opener) noteGlobals(refs []pickle.GlobalRef, record string, base int64) (unsafe int) {
 	for _, g := range refs {
 		op.globals = append(op.globals, Global{Module: g.Module, Name: g.Name, Record: record, Position: base + g.Offset})
-		if v := pickleVerdict(g.Module, g.Name); v != "safe" {
+		if v := pickle.Verdict(g.Module, g.Name); v != pickle.Safe {
 			unsafe++
 			op.finding("F_GLOBAL", record, "names %s.%s, which is outside the safe list (%s); it was not imported", g.Module, g.Name, v)
 		}

@@ -52,6 +52,8 @@ func (cp *Checkpoint) flatten(f Format) ([]flatTensor, error) {
 			bad = append(bad, fmt.Sprintf("%s (%s)", e.Path(), e.Info.Layout))
 		case e.Info != nil && e.Info.Class != "":
 			bad = append(bad, fmt.Sprintf("%s (%s)", e.Path(), e.Info.Class))
+		case e.Info != nil && e.Info.Code != "" && f != cp.Format:
+			bad = append(bad, fmt.Sprintf("%s (%s)", e.Path(), e.Info.Code))
 		case e.Storage == NoStorage:
 			bad = append(bad, e.Path()+" (no data)")
 		case e.DType.IsQuantized():

@@ -2,6 +2,7 @@ package statedict
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/weightroom/weightroom/statedict/internal/gguf"
 )
@@ -15,6 +16,9 @@ func planGGUF(cp *Checkpoint, o *PlanOptions) (*Plan, error) {
 	ts, err := cp.flatten(GGUF)
 	if err != nil {
 		return nil, err
+	}
+	if len(ts) == 0 {
+		return nil, &UnsupportedError{What: "a gguf file without tensors"}
 	}
 	kv := cp.ggufKV
 	p := &Plan{}
@@ -59,6 +63,12 @@ func planGGUF(cp *Checkpoint, o *PlanOptions) (*Plan, error) {
 	f.add(Literal(make([]byte, l.Data-done)))
 	p.Files = []File{f}
 	p.promiseFlat(ts)
+	for i := range p.want {
+		if len(p.want[i].shape) == 0 {
+			p.want[i].shape = []int64{1}
+			p.Report.Warnings = append(p.Report.Warnings, fmt.Sprintf("%q: gguf has no scalars; it becomes a tensor of one element", p.want[i].path))
+		}
+	}
 	p.finish()
 	return p, nil
 }

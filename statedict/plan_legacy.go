@@ -9,18 +9,25 @@ import (
 )
 
 // planTorchLegacy lays cp out as torch.save(_use_new_zipfile_serialization=False) does, which every torch since 0.4 loads.
-// Storage keys are counters; torch uses addresses, which nobody can repeat.
+// A legacy source's storage keys are kept; else they are counters, where torch uses addresses.
 //
 // Source: torch/serialization.py, _legacy_save.
 func planTorchLegacy(cp *Checkpoint, o *PlanOptions) (*Plan, error) {
 	if o.MaxShardSize > 0 {
 		return nil, &UnsupportedError{What: "the legacy format is not sharded", Hint: "write --format torch"}
 	}
+	if err := cp.torchCannot(); err != nil {
+		return nil, err
+	}
 	warnings, err := checkGlobals(cp.root, o)
 	if err != nil {
 		return nil, err
 	}
-	pkl, nodes, err := pickleEmitLegacy(cp.root)
+	opt := &pickle.EmitOptions{Legacy: true}
+	if cp.Format == TorchLegacy && cp.origin != nil {
+		opt.Key, opt.Modules = cp.legacyKeys(), cp.origin.modules
+	}
+	pkl, nodes, err := pickle.Emit(cp.root, opt)
 	if err != nil {
 		return nil, emitError(err)
 	}
@@ -36,10 +43,18 @@ func planTorchLegacy(cp *Checkpoint, o *PlanOptions) (*Plan, error) {
 			return nil, err
 		}
 		recs[i] = keyed{strconv.Itoa(i), rec}
+		if opt.Key != nil {
+			recs[i].key = node.Key
+		}
 	}
 	sizes := make(map[string]torchfile.LegacyStorage, len(nodes))
 	for i, node := range nodes {
-		sizes[recs[i].key] = torchfile.LegacyStorage{Key: recs[i].key, Numel: node.Numel, ElemSize: node.DType.Size()}
+		ls := torchfile.LegacyStorage{Key: recs[i].key, Numel: node.Numel, ElemSize: node.DType.Size()}
+		if _, typed := pickle.StorageClass(node.DType); !typed {
+			// torch 2.2 and newer: an untyped storage, whose persistent id counts bytes.
+			ls.Numel, ls.ElemSize = node.NBytes(), 1
+		}
+		sizes[ls.Key] = ls
 	}
 	sort.Slice(recs, func(i, j int) bool { return recs[i].key < recs[j].key })
 	keys := &pickle.List{Items: make([]pickle.Value, len(recs))}
@@ -48,7 +63,7 @@ func planTorchLegacy(cp *Checkpoint, o *PlanOptions) (*Plan, error) {
 		keys.Items[i] = r.key
 		storages[i] = sizes[r.key]
 	}
-	keyPickle, _, err := pickleEmit(keys)
+	keyPickle, _, err := pickle.Emit(keys, nil)
 	if err != nil {
 		return nil, emitError(err)
 	}
@@ -69,4 +84,20 @@ func planTorchLegacy(cp *Checkpoint, o *PlanOptions) (*Plan, error) {
 	p.promise(cp)
 	p.finish()
 	return p, nil
+}
+
+// legacyKeys keeps the keys of the source; nil, for counters, when an operation has added a storage without one.
+func (cp *Checkpoint) legacyKeys() func(*pickle.Storage) string {
+	seen := map[string]bool{}
+	for i := range cp.Storages {
+		st := &cp.Storages[i]
+		if st.Used == 0 {
+			continue
+		}
+		if st.Key == "" || seen[st.Key] || st.Of != nil {
+			return nil
+		}
+		seen[st.Key] = true
+	}
+	return func(s *pickle.Storage) string { return s.Key }
 }

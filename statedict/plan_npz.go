@@ -22,6 +22,9 @@ func planNPZ(cp *Checkpoint, o *PlanOptions) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(ts) == 0 {
+		return nil, &UnsupportedError{What: "an npz file without arrays"}
+	}
 	p := &Plan{}
 	f := File{Name: o.Name}
 	var bad []string

@@ -54,7 +54,9 @@ func (cp *Checkpoint) safetensorsFile(ts []flatTensor, meta []safetensors.Pair) 
 	var bad []string
 	for i, t := range ts {
 		entries[i] = safetensors.Entry{Name: t.name, DType: t.entry.DType, Shape: t.entry.Shape}
-		if _, ok := safetensors.CodeOf(t.entry.DType); !ok {
+		if info := t.entry.Info; info != nil && info.Code != "" {
+			entries[i].Code = info.Code
+		} else if _, ok := safetensors.CodeOf(t.entry.DType); !ok {
 			bad = append(bad, fmt.Sprintf("%s (%s)", t.name, t.entry.DType))
 		}
 	}
@@ -67,7 +69,7 @@ func (cp *Checkpoint) safetensorsFile(ts []flatTensor, meta []safetensors.Pair) 
 	}
 	f := &File{Segments: []Segment{Literal(l.Header)}, Size: int64(len(l.Header)) + l.Data}
 	for _, i := range l.Order {
-		s, err := cp.segment(&ts[i].entry.View)
+		s, err := cp.tensorSegment(ts[i].entry)
 		if err != nil {
 			return nil, err
 		}

@@ -32,7 +32,10 @@ func planTorchZip(cp *Checkpoint, o *PlanOptions) (*Plan, error) {
 
 // checkGlobals refuses an object tree that torch's weights_only unpickler would refuse, unless the user wants it so.
 func checkGlobals(root pickle.Value, o *PlanOptions) (warnings []string, err error) {
-	refs := pickleUnsafe(root)
+	refs, err := pickle.Refused(root, nil)
+	if err != nil {
+		return nil, emitError(err)
+	}
 	if len(refs) == 0 {
 		return nil, nil
 	}
@@ -46,13 +49,35 @@ func checkGlobals(root pickle.Value, o *PlanOptions) (warnings []string, err err
 	return []string{"the result loads with weights_only=False only: it carries" + quotedList(names) + " through"}, nil
 }
 
+// torchCannot lists the tensors that no torch file can hold: impossible ones, and those of a dtype that only their own
+// format has.
+func (cp *Checkpoint) torchCannot() error {
+	var bad []string
+	for i := range cp.Entries {
+		switch e := &cp.Entries[i]; {
+		case e.Info == nil:
+		case e.Info.Bad != "":
+			bad = append(bad, e.Path()+" ("+e.Info.Bad+")")
+		case e.Info.Code != "":
+			bad = append(bad, e.Path()+" ("+e.Info.Code+")")
+		}
+	}
+	if len(bad) == 0 {
+		return nil
+	}
+	return &UnsupportedError{What: "a torch file cannot hold these:", Keys: bad, Hint: "drop them"}
+}
+
 // torchZipFile is the archive of one object tree.
 func (cp *Checkpoint) torchZipFile(root pickle.Value, o *PlanOptions) (*File, []string, error) {
+	if err := cp.torchCannot(); err != nil {
+		return nil, nil, err
+	}
 	warnings, err := checkGlobals(root, o)
 	if err != nil {
 		return nil, nil, err
 	}
-	pkl, nodes, err := pickleEmit(root)
+	pkl, nodes, err := pickle.Emit(root, nil)
 	if err != nil {
 		return nil, nil, emitError(err)
 	}
@@ -69,16 +94,14 @@ func (cp *Checkpoint) torchZipFile(root pickle.Value, o *PlanOptions) (*File, []
 		}
 	}
 	layout := make([]torchfile.LayoutRecord, len(names))
-	crcs := make([]uint32, len(names))
 	for i := range recs {
 		layout[i] = torchfile.LayoutRecord{Name: names[i], Size: recs[i].segment.Len()}
-		crcs[i] = recs[i].crc
 		if names[i] == torchfile.SerializationIDName {
 			// Records whose checksum is not known before they are converted count as 0; readers only log the id.
-			id := []byte(torchfile.SerializationID(names[:i], crcs[:i]))
+			id := []byte(torchfile.SerializationID(names[:i], crcsOf(recs[:i])))
+			cp.keepNameHalf(id, names)
 			recs[i] = literalRecord(id)
 			layout[i].Size = int64(len(id))
-			crcs[i] = recs[i].crc
 		}
 	}
 	l, err := torchfile.NewLayout(from.prefix, from.alignment, layout)
@@ -86,6 +109,35 @@ func (cp *Checkpoint) torchZipFile(root pickle.Value, o *PlanOptions) (*File, []
 		return nil, nil, &UnsupportedError{What: err.Error()}
 	}
 	return cp.assemble(l, recs), warnings, nil
+}
+
+// crcsOf are the checksums of the records that are not empty.
+func crcsOf(recs []zipRecord) []uint32 {
+	var crcs []uint32
+	for i := range recs {
+		if recs[i].segment.Len() > 0 {
+			crcs = append(crcs, recs[i].crc)
+		}
+	}
+	return crcs
+}
+
+// keepNameHalf gives a serialization id the first half of the source's where the records have the same names: builds of
+// torch with another C++ library hash names in another way.
+func (cp *Checkpoint) keepNameHalf(id []byte, names []string) {
+	if cp.Format != TorchZip || cp.origin == nil || cp.origin.archive == nil {
+		return
+	}
+	a := cp.origin.archive
+	if len(a.SerializationID) != len(id) || a.Len() != len(names) {
+		return
+	}
+	for k, name := range names {
+		if rec := &a.Records[a.Order(k)]; rec.Foreign || rec.Name != name {
+			return
+		}
+	}
+	copy(id[:len(id)/2], a.SerializationID)
 }
 
 // zipOrigin is how the source archive was laid out, or what torch 2.1 does where there was none.

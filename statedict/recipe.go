@@ -10,7 +10,8 @@ import (
 // Recipe is an edit as data: a list of steps with a YAML and JSON form (see ParseRecipe and Recipe.YAML).
 type Recipe struct {
 	// At is the path of the mapping that the steps work on; "" with HasAt is the root. Without HasAt it is found: the
-	// root if it holds tensors, else the first of the usual names that does (DictNames), else the mapping with the most.
+	// root if it holds tensors and none of the usual names in it (DictNames) holds more, else the first of those names that
+	// does, else the mapping with the most.
 	At     string
 	HasAt  bool
 	Steps  []Op
@@ -82,14 +83,16 @@ func findDict(cp *Checkpoint, at string, given bool) (path string, node pickle.V
 		return at, v, d, nil
 	}
 	if d := mappingOf(cp.root); d != nil {
-		if holdsTensors(d) {
-			return "", cp.root, d, nil
-		}
+		// A stray tensor beside a state dict (a best accuracy, the state of a generator) does not make the root one.
+		own := countTensors(d)
 		for _, name := range DictNames {
 			v := lookup(d, name)
-			if d := mappingOf(v); d != nil && holdsTensors(d) {
+			if d := mappingOf(v); d != nil && countTensors(d) > own {
 				return name, v, d, nil
 			}
+		}
+		if own > 0 {
+			return "", cp.root, d, nil
 		}
 	}
 	most := 0
@@ -102,6 +105,16 @@ func findDict(cp *Checkpoint, at string, given bool) (path string, node pickle.V
 		return "", nil, nil, &KeyError{Op: "at", Msg: "the file holds no mapping with tensors in it"}
 	}
 	return path, node, mappingOf(node), nil
+}
+
+// countTensors is how many values of d are tensors.
+func countTensors(d *pickle.Dict) (n int) {
+	for i := range d.Items {
+		if isTensor(d.Items[i].Value) {
+			n++
+		}
+	}
+	return n
 }
 
 // mappingOf is a value as a mapping of keys: a dict, or the state dict of a pickled module; nil for anything else.
@@ -158,15 +171,6 @@ func dictPaths(cp *Checkpoint) []string {
 		paths = append(paths, c.path)
 	}
 	return paths
-}
-
-func holdsTensors(d *pickle.Dict) bool {
-	for _, it := range d.Items {
-		if isTensor(it.Value) {
-			return true
-		}
-	}
-	return false
 }
 
 func isTensor(v pickle.Value) bool {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Verify opens what was written, in the order of p.Files, with the decoder that opens any file, and compares it with the
@@ -79,13 +80,20 @@ func (p *Plan) compare(got *Checkpoint) error {
 	return nil
 }
 
-// promise notes what the entries of cp must look like in a torch file.
+// promise notes what the entries of cp must look like in a torch file. A window of a storage (old legacy files) is written
+// as a view of the whole storage. TorchScript's constants are no part of the object tree that is written.
 func (p *Plan) promise(cp *Checkpoint) {
-	p.want = make([]wanted, len(cp.Entries))
 	for i := range cp.Entries {
 		e := &cp.Entries[i]
+		if cp.constants != nil && e.Dict == "" && strings.HasPrefix(e.Key, "constants.pkl") {
+			continue
+		}
 		w := wanted{path: e.Path(), dtype: e.DType, shape: e.Shape, stride: e.Stride, offset: e.Offset, storage: int(e.Storage)}
-		p.want[i] = w
+		if t := tensorOf(e.node); t != nil && t.Storage != nil && t.Storage.Root != nil {
+			w.offset += t.Storage.Offset
+			w.storage = t.Storage.Root.Index
+		}
+		p.want = append(p.want, w)
 	}
 }
 

@@ -26,12 +26,16 @@ func python(t *testing.T) string {
 const renamedByHand = `
 import sys, torch
 source, result, at = sys.argv[1:]
-whole = torch.load(source, map_location="cpu", weights_only=True)
+try:
+    whole, ways = torch.load(source, map_location="cpu", weights_only=True), (True, False)
+except Exception:  # torch 1.13 refuses Python floats there
+    assert source.startswith("testdata/")
+    whole, ways = torch.load(source, map_location="cpu"), (False,)
 before = whole[at] if at else whole
 want = {k[7:] if k.startswith("module.") else k: v for k, v in before.items() if not k.endswith("num_batches_tracked")}
 versions = {k[7:] if k.startswith("module.") else "" if k == "module" else k: v for k, v in before._metadata.items() if k or "module" not in before._metadata}
 bits = lambda t: t.contiguous().view(-1).numpy().tobytes()
-for weights_only in (True, False):
+for weights_only in ways:
     loaded = torch.load(result, weights_only=weights_only)
     got = loaded[at] if at else loaded
     assert type(got) is type(before), type(got)
@@ -69,9 +73,8 @@ func TestRealTorch(t *testing.T) {
 			if _, err := exec.LookPath("unzip"); err == nil {
 				run(t, "unzip", "-t", out)
 			}
-			// The result again, unchanged, is the same bytes.
 			again := filepath.Join(dir, "again.pth")
-			weightroom(t, "edit", out, "-o", again)
+			weightroom(t, "edit", f.path, "-o", again, "--at", f.at, "--strip-prefix", "module.", "--drop", "**.num_batches_tracked")
 			run(t, "cmp", out, again)
 		})
 	}

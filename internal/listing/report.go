@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/weightroom/weightroom/statedict"
 )
@@ -19,8 +20,16 @@ func WriteReport(out io.Writer, r *statedict.Report, keys int, dry bool) error {
 		t.add(op.Op, keysChange(op), example(op))
 	}
 	t.write(w, Text{}.styles())
-	for _, o := range r.DroppedObjects {
-		fmt.Fprintf(w, "dropped object %s\n", show(o))
+	if n := len(r.DroppedObjects); n > 0 {
+		shown := make([]string, min(n, fewObjects))
+		for i := range shown {
+			shown[i] = show(r.DroppedObjects[i])
+		}
+		more := ""
+		if n > len(shown) {
+			more = " …"
+		}
+		fmt.Fprintf(w, "dropped %s: %s%s\n", count(n, "object"), strings.Join(shown, ", "), more)
 	}
 	if c := r.Cast; c.Overflowed+c.Flushed+c.NaNs > 0 {
 		fmt.Fprintf(w, "cast: %d overflowed to Inf, %d flushed to zero, %d lost a NaN payload\n", c.Overflowed, c.Flushed, c.NaNs)
@@ -59,7 +68,7 @@ func example(op statedict.OpReport) string {
 
 func ellipsis(n int) string {
 	if n > 1 {
-		return ", …"
+		return " …"
 	}
 	return ""
 }

@@ -82,6 +82,9 @@ type table struct {
 
 func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
 
+// widest is the longest key, in columns, that others are aligned to.
+const widest = 100
+
 // write prints the rows; the first is the heading. What stands in the last column is dim.
 func (t *table) write(w io.Writer, s styles) {
 	var width []int
@@ -90,14 +93,16 @@ func (t *table) write(w io.Writer, s styles) {
 			if i == len(width) {
 				width = append(width, 0)
 			}
-			width[i] = max(width[i], columns(c))
+			if n := columns(c); n > width[i] && (i > 0 || n <= widest) {
+				width[i] = n
+			}
 		}
 	}
 	var b strings.Builder
 	for n, r := range t.rows {
 		b.Reset()
 		for i, c := range r {
-			pad := strings.Repeat(" ", width[i]-columns(c))
+			pad := strings.Repeat(" ", max(0, width[i]-columns(c)))
 			switch {
 			case i < len(t.right) && t.right[i]:
 				c = pad + c
@@ -138,10 +143,18 @@ func (l *Listing) writeTable(w io.Writer, s styles) {
 	first := make(map[statedict.StorageID]int)
 	for _, i := range l.entries {
 		e := &l.cp.Entries[i]
-		t.add(show(e.Path()), e.DType.String(), Shape(e.Shape), Size(e.NBytes()), l.note(i, first))
+		t.add(show(l.below(e.Path())), DType(e), Shape(e.Shape), Size(NBytes(e)), l.note(i, first))
 	}
 	t.write(w, s)
 	fmt.Fprintln(w)
+}
+
+// below is path as seen from the mapping that was asked for, as its keys are in a recipe.
+func (l *Listing) below(path string) string {
+	if l.at != "" {
+		path = strings.TrimPrefix(strings.TrimPrefix(path, l.at), ".")
+	}
+	return path
 }
 
 // note says what is unusual about entry i. first remembers who was seen with a storage.
@@ -178,11 +191,11 @@ func (l *Listing) note(i int, first map[statedict.StorageID]int) string {
 			if o := &l.cp.Entries[j]; o.Offset == e.Offset && slices.Equal(o.Shape, e.Shape) && slices.Equal(o.Stride, e.Stride) {
 				verb = "tied to "
 			}
-			notes = append(notes, verb+show(l.cp.Entries[j].Path()))
+			notes = append(notes, verb+show(l.below(l.cp.Entries[j].Path())))
 		} else {
 			first[e.Storage] = i
 		}
-		if n := e.NBytes(); st.NBytes > n && st.NBytes-n > 64 {
+		if n := NBytes(e); st.NBytes > n && st.NBytes-n > 64 {
 			notes = append(notes, "view of a storage of "+Size(st.NBytes))
 		}
 		if !e.Contiguous() {
@@ -217,12 +230,15 @@ func (l *Listing) writeObjects(w io.Writer, t Text, s styles) {
 			continue
 		}
 		value := ""
-		if o.HasValue {
+		switch {
+		case o.IsRef:
+			value = "the same as " + show(o.Ref)
+		case o.HasValue:
 			value = show(string(appendValue(nil, o.Value)))
 		}
-		path := show(o.Path)
+		path := show(l.below(o.Path))
 		if path == "" {
-			path = "(the root)"
+			path = "(itself)"
 		}
 		tab.add(path, show(o.Type), value)
 	}
@@ -244,7 +260,7 @@ func (l *Listing) totals() string {
 	storages := make(map[statedict.StorageID]bool)
 	for _, i := range l.entries {
 		e := &l.cp.Entries[i]
-		name := e.DType.String()
+		name := DType(e)
 		if counts[name] == 0 {
 			order = append(order, name)
 		}

@@ -23,7 +23,7 @@ type node struct {
 func (l *Listing) writeTree(w io.Writer, s styles) {
 	root := &node{entry: -1}
 	for _, i := range l.entries {
-		root.insert(l.cp, i)
+		root.insert(&l.cp.Entries[i], i, l.below(l.cp.Entries[i].Path()))
 	}
 	type line struct {
 		n      *node
@@ -58,7 +58,7 @@ func (l *Listing) writeTree(w io.Writer, s styles) {
 		label := s.dim(ln.indent+branch) + show(name)
 		if n.entry >= 0 {
 			e := &l.cp.Entries[n.entry]
-			t.add(label, e.DType.String(), Shape(e.Shape), Size(e.NBytes()), l.note(n.entry, first))
+			t.add(label, DType(e), Shape(e.Shape), Size(NBytes(e)), l.note(n.entry, first))
 			continue
 		}
 		t.add(label, "", count(n.count, "tensor"), Size(n.nbytes), "")
@@ -74,10 +74,8 @@ func (l *Listing) writeTree(w io.Writer, s styles) {
 // maxDepth is how many parts of a key the tree takes apart: a hostile key may have millions.
 const maxDepth = 100
 
-func (n *node) insert(cp *statedict.Checkpoint, i int) {
-	e := &cp.Entries[i]
-	nbytes := max(e.NBytes(), 0)
-	path := e.Path()
+func (n *node) insert(e *statedict.Entry, i int, path string) {
+	nbytes := max(NBytes(e), 0)
 	for depth := 1; ; depth++ {
 		n.count++
 		n.nbytes += nbytes

@@ -22,6 +22,10 @@ func count(dst, src []byte, to, from dtype.DType, c *Counts) {
 		to = part(to)
 		width = int(to.Size()) // only the real part holds anything
 	}
+	if narrowFloat(from) && narrowFloat(to) && stride == width {
+		countNarrow(dst, src, to, from, c)
+		return
+	}
 	var x, y [blockLen]uint64
 	var real [blockLen * 8]byte
 	for len(src) > 0 {
@@ -37,6 +41,66 @@ func count(dst, src []byte, to, from dtype.DType, c *Counts) {
 		widen(y[:n], out, to)
 		countBlock(x[:n], y[:n], to, from, c)
 		src, dst = src[n*step:], dst[n*stride:]
+	}
+}
+
+// narrowFloat tells the floats that fit into float32.
+func narrowFloat(d dtype.DType) bool { return isReal(d) && d.IsFloat() && d != dtype.Float64 }
+
+// countNarrow compares floats as float32, the widest that either side is.
+func countNarrow(dst, src []byte, to, from dtype.DType, c *Counts) {
+	var x, y [blockLen]uint32
+	fs, ts := int(from.Size()), int(to.Size())
+	for len(src) > 0 {
+		n := min(blockLen, len(src)/fs)
+		done := 0
+		if hasVectors() {
+			done = countFast(asFloat32(x[:n], src, from), asFloat32(y[:n], dst, to), n, c)
+		}
+		decodeFloat32(x[done:n], src[done*fs:], from)
+		decodeFloat32(y[done:n], dst[done*ts:], to)
+		countFloat32s(x[done:n], y[done:n], c)
+		src, dst = src[n*fs:], dst[n*ts:]
+	}
+}
+
+// asFloat32 gives the bytes of the elements as float32, staging them unless they are that already. Only called where
+// vectors are.
+func asFloat32(stage []uint32, b []byte, d dtype.DType) []byte {
+	switch {
+	case d == dtype.Float32:
+		return b[:4*len(stage)]
+	case d.Size() == 1:
+		t := (*[1024]byte)(table(dtype.Float32, d))
+		for i, c := range b[:len(stage)] {
+			stage[i] = le.Uint32(t[4*int(c):])
+		}
+	default:
+		done := decodeFast(stageBytes(stage), b, len(stage), d)
+		decodeFloat32(stage[done:], b[done*int(d.Size()):], d)
+	}
+	return stageBytes(stage)
+}
+
+func countFloat32s(xs, ys []uint32, c *Counts) {
+	const payload = quiet32 - 1
+	for i, xb := range xs {
+		yb := ys[i]
+		x, y := xb&^signBit32, yb&^signBit32
+		switch {
+		case x > inf32:
+			c.NaN++
+			if p := x & payload; p != 0 && p != y&payload {
+				c.LostNaN++
+			}
+		case xb == yb || x|y == 0:
+		case y >= inf32 || x == inf32:
+			c.Overflowed++
+		case y == 0:
+			c.Flushed++
+		default:
+			c.Rounded++
+		}
 	}
 }
 

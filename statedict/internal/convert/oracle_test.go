@@ -219,3 +219,66 @@ func TestOracle(t *testing.T) {
 		t.Errorf("only %d pairs compared", pairs)
 	}
 }
+
+// TestVectorTails runs the vector kernels on every short length at odd addresses and compares with the plain ones.
+func TestVectorTails(t *testing.T) {
+	src := append(dense32(4096), bytes32([]uint32{0x7f800000, 0x7fc00001, 0xff800001, 0x00000001, 0x80000000, 0x477fefff, 0x477ff000, 0x33000000, 0x33000001})...)
+	tested := 0
+	for _, from := range dtype.All() {
+		for _, to := range dtype.All() {
+			if !Supported(from, to) || from == to || from.IsComplex() || to.IsComplex() || fastKernel(to, from) == nil {
+				continue
+			}
+			tested++
+			for n := range 70 {
+				for _, at := range []int{1, len(src) - 300} {
+					in := src[at:][:n*int(from.Size())]
+					got, want := make([]byte, n*int(to.Size())+1), make([]byte, n*int(to.Size()))
+					got[len(want)] = 0x55
+					fastKernel(to, from)(got[:len(want)], in)
+					plainKernel(to, from)(want, in)
+					if string(got[:len(want)]) != string(want) || got[len(want)] != 0x55 {
+						t.Fatalf("%s -> %s: %d elements differ from the plain kernel", from, to, n)
+					}
+				}
+			}
+		}
+	}
+	if hasVectors() && tested != 18 {
+		t.Errorf("%d vector kernels tested", tested)
+	}
+}
+
+// TestVectorCounts compares the counting by vectors with the plain one, and both with the one through float64.
+func TestVectorCounts(t *testing.T) {
+	src := append(bytes32(boundaries32()), dense32(1<<16)...)
+	for _, to := range []dtype.DType{dtype.Float16, dtype.BFloat16, dtype.Float8E4M3FN, dtype.Float8E5M2, dtype.Float8E4M3FNUZ, dtype.Float8E8M0FNU} {
+		dst := make([]byte, int64(len(src))/4*to.Size())
+		var fast, plain, wide Counts
+		if err := Cast(dst, src, to, dtype.Float32, &fast); err != nil {
+			t.Fatal(err)
+		}
+		var x, y [blockLen]uint32
+		var x64, y64 [blockLen]uint64
+		for i := 0; i+blockLen*4 <= len(src); i += blockLen * 4 {
+			d := dst[i/4*int(to.Size()):][:blockLen*int(to.Size())]
+			decodeFloat32(x[:], src[i:], dtype.Float32)
+			decodeFloat32(y[:], d, to)
+			countFloat32s(x[:], y[:], &plain)
+			widen(x64[:], src[i:i+blockLen*4], dtype.Float32)
+			widen(y64[:], d, to)
+			countFloats(x64[:], y64[:], &wide)
+		}
+		var tail Counts
+		cut := len(src) &^ (blockLen*4 - 1)
+		if err := Cast(make([]byte, int64(len(src)-cut)/4*to.Size()), src[cut:], to, dtype.Float32, &tail); err != nil {
+			t.Fatal(err)
+		}
+		plain.Add(tail)
+		wide.Add(tail)
+		plain.Elements, wide.Elements = fast.Elements, fast.Elements
+		if fast != plain || fast != wide {
+			t.Errorf("%s: vectors %+v, plain %+v, through float64 %+v", to, fast, plain, wide)
+		}
+	}
+}

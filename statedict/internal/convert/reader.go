@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"runtime"
@@ -135,6 +136,7 @@ type Reader struct {
 	ready   [][]byte
 	opts    Options
 	err     error
+	observe func(slot int, b []byte) error // called beside the workers with what each has made
 }
 
 // NewReader reads the view of a storage whose bytes lie at src from base on, size bytes. Several may run at once on one src.
@@ -255,10 +257,15 @@ func (r *Reader) fill() error {
 			w.raw = make([]byte, r.chunks.largest()*w.elem)
 		}
 		c := r.chunks.at(r.next + int64(i))
+		work := func() {
+			if w.make(c, r.turn); w.err == nil && r.observe != nil {
+				w.err = r.observe(i, w.got)
+			}
+		}
 		if i == n-1 {
-			w.make(c, r.turn)
+			work()
 		} else {
-			wg.Go(func() { w.make(c, r.turn) })
+			wg.Go(work)
 		}
 	}
 	wg.Wait()
@@ -295,6 +302,23 @@ func (r *Reader) Read(p []byte) (int, error) {
 		r.ready = r.ready[1:]
 	}
 	return n, nil
+}
+
+// scan runs through all chunks without giving their bytes: observe sees those of one slot, merge takes up the slots in order.
+func (r *Reader) scan(ctx context.Context, observe func(slot int, b []byte) error, merge func(slot int)) error {
+	r.observe = observe
+	for r.next < r.chunks.count {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := r.fill(); err != nil {
+			return err
+		}
+		for slot := range r.ready {
+			merge(slot)
+		}
+	}
+	return nil
 }
 
 // WriteTo writes all that Read would give, making the next chunks while the last ones are written.

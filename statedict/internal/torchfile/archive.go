@@ -1,7 +1,6 @@
 package torchfile
 
 import (
-	"sort"
 	"strings"
 	"sync"
 )
@@ -88,27 +87,13 @@ type Archive struct {
 	src     source
 	lenient bool
 	limits  Limits
-	byName  []uint32 // indices of Records: own before foreign, by name ignoring ASCII case, then by name
+	names   nameTable
 	order   []uint32 // indices of Records by header offset; nil if that is directory order
 	mu      sync.Mutex
 }
 
 // Len is the number of records.
 func (a *Archive) Len() int { return len(a.Records) }
-
-// Lookup returns the index of the record with exactly this name, prefix not included.
-func (a *Archive) Lookup(name string) (int, bool) {
-	at := sort.Search(len(a.byName), func(i int) bool {
-		rec := &a.Records[a.byName[i]]
-		return rec.Foreign || compareNames(rec.Name, name) >= 0
-	})
-	if at < len(a.byName) {
-		if rec := &a.Records[a.byName[at]]; !rec.Foreign && rec.Name == name {
-			return int(a.byName[at]), true
-		}
-	}
-	return -1, false
-}
 
 // FullName is the name of record i as the directory has it.
 func (a *Archive) FullName(i int) string {
@@ -125,40 +110,4 @@ func (a *Archive) Order(k int) int {
 		return k
 	}
 	return int(a.order[k])
-}
-
-// compareNames orders names ignoring ASCII case, and names that differ in case only by their bytes.
-func compareNames(a, b string) int {
-	for i := 0; i < len(a) && i < len(b); i++ {
-		if a[i] == b[i] {
-			continue
-		}
-		if x, y := lower(a[i]), lower(b[i]); x != y {
-			return int(x) - int(y)
-		}
-	}
-	if len(a) != len(b) {
-		return len(a) - len(b)
-	}
-	return strings.Compare(a, b)
-}
-
-// sameFold tells names that are equal but for ASCII case: torch's lookup does not tell them apart.
-func sameFold(a, b string) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := 0; i < len(a); i++ {
-		if lower(a[i]) != lower(b[i]) {
-			return false
-		}
-	}
-	return true
-}
-
-func lower(c byte) byte {
-	if 'A' <= c && c <= 'Z' {
-		return c + 'a' - 'A'
-	}
-	return c
 }

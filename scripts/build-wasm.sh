@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# Builds web/dist/: the page with its program, every file but index.html and build.json under a name with its hash.
+# Needs Go, and of the system only the usual small tools. Two builds of the same source give the same bytes.
+# Usage: scripts/build-wasm.sh [FOLDER]; without one, web/dist.
+set -euo pipefail
+dist=${1:-}
+[ -z "$dist" ] || { mkdir -p "$dist"; dist=$(cd "$dist" && pwd); }
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+export LC_ALL=C
+unset GOOS GOARCH
+
+dist=${dist:-web/dist}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+mkdir -p "$work/out"
+
+GOOS=js GOARCH=wasm go build -trimpath -buildvcs=false -ldflags='-s -w -buildid=' -o "$work/weightroom.wasm" ./wasm
+cp "$(go env GOROOT)/lib/wasm/wasm_exec.js" "$work/wasm_exec.js"
+cp web/boot.js web/worker.js web/icon.svg "$work/"
+mkdir "$work/styles"
+cp web/styles/*.css "$work/styles/"
+cp web/index.html "$work/out/index.html"
+
+hash() { sha256sum "$1" | cut -c1-64; }
+
+# place SOURCE NAME: copies a file under its hashed name, and names it so in index.html.
+place() {
+  local sum base ext new
+  sum=$(hash "$1")
+  base=$(basename "$2")
+  ext=${base##*.}
+  new="assets/${base%.*}-${sum:0:12}.$ext"
+  mkdir -p "$work/out/assets"
+  cp "$1" "$work/out/$new"
+  if ! grep -q "\"$2\"" "$work/out/index.html"; then
+    echo "build-wasm.sh: index.html does not name $2" >&2
+    exit 1
+  fi
+  sed -i.bak "s|\"$2\"|\"$new\"|g" "$work/out/index.html"
+  rm -f "$work/out/index.html.bak"
+}
+place "$work/weightroom.wasm" weightroom.wasm
+for f in wasm_exec.js boot.js worker.js icon.svg; do place "$work/$f" "$f"; done
+for f in "$work"/styles/*.css; do place "$f" "styles/$(basename "$f")"; done
+wasm=$(echo "$work"/out/assets/weightroom-*.wasm)
+gzip -9 -n -c "$wasm" >"$wasm.gz"
+
+# The manifest: a version that changes with any file, and what each file must hash to.
+(
+  cd "$work/out"
+  files=$(find . -type f | sed 's|^\./||' | sort)
+  version=$(for f in $files; do echo "$(hash "$f") $f"; done | sha256sum | cut -c1-16)
+  echo '{'
+  echo "  \"version\": \"$version\","
+  echo '  "files": ['
+  sep=''
+  for f in $files; do
+    printf '%s    {"path": "%s", "size": %d, "sha256": "%s"}' "$sep" "$f" "$(wc -c <"$f")" "$(hash "$f")"
+    sep=$',\n'
+  done
+  printf '\n  ]\n}\n'
+) >"$work/build.json"
+mv "$work/build.json" "$work/out/build.json"
+
+mkdir -p "$dist"
+find "$dist" -mindepth 1 ! -name .gitkeep -delete
+cp -R "$work/out/." "$dist/"
+echo "built $dist: program $(wc -c <"$wasm") bytes, $(wc -c <"$wasm.gz") compressed" >&2

@@ -1,0 +1,94 @@
+//go:build js
+
+package blob
+
+import (
+	"context"
+	"fmt"
+	"syscall/js"
+	"time"
+
+	"github.com/weightroom/weightroom/statedict"
+)
+
+// File reads a JavaScript File or Blob, synchronously, in a worker.
+type File struct {
+	*Cache
+	Name string
+	Size int64
+	JS   js.Value
+
+	// Report is called after each read from the browser; may be nil.
+	Report func()
+
+	reader js.Value // FileReaderSync
+	breath *Breath
+}
+
+// NewFile reads blob. Every read gives b a chance to let the worker hear its messages; b may be nil.
+func NewFile(blob js.Value, name string, b *Breath) *File {
+	f := &File{Name: name, JS: blob, Size: int64(blob.Get("size").Float()), reader: js.Global().Get("FileReaderSync").New(), breath: b}
+	f.Cache = NewCache(f.Size, f.fetch)
+	return f
+}
+
+// Source is f as the codec takes it.
+func (f *File) Source() statedict.Source {
+	return statedict.Source{Name: f.Name, R: f, Size: f.Size}
+}
+
+func (f *File) fetch(p []byte, off int64) (err error) {
+	if err := f.breath.Take(); err != nil {
+		return err
+	}
+	defer func() {
+		if e, ok := recover().(js.Error); ok {
+			err = readError(e)
+		}
+	}()
+	slice := f.JS.Call("slice", float64(off), float64(off+int64(len(p))))
+	buf := f.reader.Call("readAsArrayBuffer", slice)
+	if n := js.CopyBytesToGo(p, js.Global().Get("Uint8Array").New(buf)); n != len(p) {
+		return fmt.Errorf("%w: %d of %d bytes could be read", statedict.ErrSourceChanged, n, len(p))
+	}
+	if f.Report != nil {
+		f.Report()
+	}
+	return nil
+}
+
+// readError tells a file that is no longer what was picked from other failures. Browsers answer both of the first two
+// names for a file that was changed, moved or deleted.
+func readError(e js.Error) error {
+	switch name := e.Get("name").String(); name {
+	case "NotReadableError", "NotFoundError":
+		return fmt.Errorf("%w (%s)", statedict.ErrSourceChanged, name)
+	default:
+		return fmt.Errorf("the browser could not read it: %s", name)
+	}
+}
+
+// Breath lets a worker that is busy hear its messages now and then: without it, a request to stop would wait for the
+// end of what it wants to stop.
+type Breath struct {
+	ctx  context.Context
+	last time.Time
+}
+
+// between is how long a worker may be deaf.
+const between = 50 * time.Millisecond
+
+// Start sets the context of the job that begins.
+func (b *Breath) Start(ctx context.Context) { b.ctx, b.last = ctx, time.Now() }
+
+// Take pauses if it is time to, and answers the context's error.
+func (b *Breath) Take() error {
+	if b == nil || b.ctx == nil {
+		return nil
+	}
+	if time.Since(b.last) > between {
+		time.Sleep(time.Microsecond) // gives the event loop a turn
+		b.last = time.Now()
+	}
+	return b.ctx.Err()
+}

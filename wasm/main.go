@@ -1,0 +1,19 @@
+//go:build js
+
+// Command wasm is Weightroom in the browser. One binary plays two roles: the page, and the worker that reads files.
+package main
+
+import (
+	"syscall/js"
+
+	"github.com/weightroom/weightroom/wasm/page"
+	"github.com/weightroom/weightroom/wasm/worker"
+)
+
+func main() {
+	if js.Global().Get("document").IsUndefined() {
+		worker.Run()
+		return
+	}
+	page.Run()
+}

@@ -1,0 +1,302 @@
+//go:build js
+
+// Package page is the page: it draws what package model says and turns events into requests to the worker.
+//
+// Markup lives in web/index.html, whose templates are cloned and filled; names from files become text nodes, never markup.
+// Every job (opening, an edit, an export) waits for the one before it, so what is on show always belongs together.
+package page
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"syscall/js"
+	"time"
+
+	"github.com/weightroom/weightroom/wasm/message"
+	"github.com/weightroom/weightroom/wasm/page/model"
+	"github.com/weightroom/weightroom/web/texts"
+)
+
+// app is the page and what is open in it.
+type app struct {
+	text   texts.Catalog
+	worker *client
+	open   *workspace // nil before the first file
+	tree   *treeView
+	panel  panel // the open operation or export; nil for none
+
+	jobs    chan job
+	waiting int // jobs not done
+	cancel  context.CancelFunc
+	asked   bool // the running job was asked to stop
+}
+
+// workspace is an open checkpoint and its recipe. All that is on show follows from it.
+type workspace struct {
+	files   []js.Value
+	names   []string
+	about   message.Opened
+	rows    []message.Row
+	state   message.State
+	recipe  model.Recipe
+	effects []message.Step // of recipe.Steps, as far as they were ever done
+	saved   int            // recipe.Done at the last export
+}
+
+// job is a piece of work, and what to do with its error; nil shows it on top of the page.
+type job struct {
+	work func(ctx context.Context) error
+	fail func(error)
+}
+
+// panel is a form in the side panel.
+type panel interface {
+	submit()
+	close() bool    // false: it is busy
+	action() string // the data-action that opened it
+}
+
+// Run draws the page and never returns.
+func Run() {
+	findPage()
+	a := &app{jobs: make(chan job, 64)}
+	var err error
+	if a.text, err = texts.Load("en"); err != nil {
+		panic(err)
+	}
+	a.label(root)
+	for _, t := range []string{"t-operation", "t-export"} {
+		a.label(wrap(find(root, "#"+t).Get("content")))
+	}
+	a.startWorker()
+	a.tree = newTreeView(a)
+	a.listen()
+	a.listenKeys()
+	a.listenDrop()
+	a.drawStatus("")
+	go a.work()
+	go func() {
+		<-a.worker.ready
+		a.setState("ready")
+	}()
+	select {}
+}
+
+// label fills in the texts that the markup names.
+func (a *app) label(from element) {
+	for attr, set := range map[string]func(e element, s string){
+		"data-text":             setText,
+		"data-text-label":       func(e element, s string) { e.SetAttribute("aria-label", s); e.SetAttribute("title", s) },
+		"data-text-placeholder": func(e element, s string) { e.SetAttribute("placeholder", s) },
+	} {
+		list := from.Call("querySelectorAll", "["+attr+"]")
+		for i := range list.Length() {
+			e := wrap(list.Index(i))
+			set(e, a.text.Text(e.GetAttribute(attr)))
+		}
+	}
+}
+
+func (a *app) startWorker() { a.worker = startWorker(a.crashed) }
+
+// crashed is called when the worker died by itself.
+func (a *app) crashed() {
+	if !a.worker.started {
+		show(role("boot-error"), true) // another one would fail as well
+		a.setState("error")
+		return
+	}
+	a.startWorker()
+	title, msg, hint := a.text.Text("error.crash.title"), a.text.Text("error.crash.message"), a.text.Text("error.crash.hint")
+	a.showError(title, &message.Error{Code: message.Internal, Message: msg, Hint: hint})
+	show(find(role("error"), "[data-action=reopen]"), a.open != nil)
+	a.setState("error")
+}
+
+func (a *app) setState(s string) { root.SetAttribute("data-state", s) }
+
+// run puts a job at the end of the line. The page is busy from this moment on.
+func (a *app) run(j job) {
+	a.waiting++
+	a.setState("busy")
+	a.jobs <- j
+}
+
+// work does the jobs, one after the other.
+func (a *app) work() {
+	for j := range a.jobs {
+		ctx, cancel := context.WithCancel(context.Background())
+		a.cancel, a.asked = cancel, false
+		err := j.work(ctx)
+		cancel()
+		a.cancel = nil
+		a.waiting--
+		if err != nil && !isCancelled(err) {
+			if j.fail != nil {
+				j.fail(err)
+			} else {
+				a.showError(a.text.Text("error.failed"), err)
+			}
+		}
+		a.drawStatus("")
+		switch {
+		case a.waiting > 0:
+		case err != nil && !isCancelled(err):
+			a.setState("error")
+		default:
+			a.setState("ready")
+		}
+	}
+}
+
+// stop asks the running job to end; the second time it ends the worker, which cannot refuse.
+func (a *app) stop() {
+	if a.cancel == nil {
+		return
+	}
+	if !a.asked {
+		a.asked = true
+		a.cancel()
+		return
+	}
+	a.worker.end(errCancelled)
+	a.startWorker()
+	if a.open != nil {
+		a.reopen()
+	}
+}
+
+func isCancelled(err error) bool {
+	var e *message.Error
+	return errors.As(err, &e) && e.Code == message.Cancelled || errors.Is(err, context.Canceled)
+}
+
+// openFiles opens what was dropped or chosen as one checkpoint.
+func (a *app) openFiles(files []js.Value) {
+	if len(files) == 0 {
+		return
+	}
+	var names []string
+	for _, f := range files {
+		names = append(names, f.Get("name").String())
+	}
+	a.hideError()
+	a.run(job{
+		work: func(ctx context.Context) error { return a.load(ctx, &workspace{files: files, names: names}) },
+		fail: func(err error) { a.showError(a.text.Text("error.open", "name", model.Visible(names[0])), err) },
+	})
+}
+
+// reopen opens the same files again in a new worker, and applies the same recipe.
+func (a *app) reopen() {
+	old := a.open
+	a.hideError()
+	a.run(job{
+		work: func(ctx context.Context) error {
+			return a.load(ctx, &workspace{files: old.files, names: old.names, recipe: old.recipe, effects: old.effects, saved: old.saved})
+		},
+		fail: func(err error) { a.showError(a.text.Text("error.open", "name", model.Visible(old.names[0])), err) },
+	})
+}
+
+// load opens the files of w, applies its recipe, and puts it in place of what was open.
+func (a *app) load(ctx context.Context, w *workspace) error {
+	a.drawOpening(w.names[0], message.Progress{})
+	defer a.drawOpened()
+	got, err := a.worker.do(ctx, message.Open, message.OpenRequest{Names: w.names}, &w.about, w.files, func(p message.Progress) { a.drawOpening(w.names[0], p) })
+	if err != nil {
+		return err
+	}
+	w.state = w.about.State
+	if w.recipe.Done > 0 || w.recipe.HasAt {
+		req := message.ApplyRequest{Handle: w.about.Handle, Recipe: w.recipe.Document()}
+		w.state = message.State{}
+		if got, err = a.worker.do(ctx, message.Apply, req, &w.state, nil, nil); err != nil {
+			return err
+		}
+	}
+	if w.rows, err = message.DecodeRows(got.rows); err != nil {
+		return err
+	}
+	if old := a.open; old != nil && old.about.Handle != w.about.Handle {
+		go a.worker.do(context.Background(), message.Close, message.CloseRequest{Handle: old.about.Handle}, nil, nil, nil)
+	}
+	a.closePanel()
+	a.open = w
+	pause()
+	a.tree.reset()
+	a.tree.set(w.rows)
+	a.draw()
+	return nil
+}
+
+// pause lets the browser draw between two long pieces of work.
+func pause() { time.Sleep(time.Millisecond) }
+
+// edit changes the recipe, asks for the result and shows it. If that fails the recipe stays as it was.
+func (a *app) edit(change func(r *model.Recipe) bool, fail func(error), done func()) {
+	if a.open == nil {
+		return
+	}
+	w := a.open
+	a.run(job{fail: fail, work: func(ctx context.Context) error {
+		if w != a.open {
+			return nil // another file was opened in the meantime
+		}
+		a.drawStatus(a.text.Text("status.applying"))
+		next := w.recipe
+		if !change(&next) {
+			return nil
+		}
+		var st message.State
+		got, err := a.worker.do(ctx, message.Apply, message.ApplyRequest{Handle: w.about.Handle, Recipe: next.Document()}, &st, nil, nil)
+		if err != nil {
+			return err
+		}
+		rows, err := message.DecodeRows(got.rows)
+		if err != nil {
+			return err
+		}
+		if st.At == "" && len(st.Steps) == 0 && !next.HasAt {
+			st.At = w.about.At // the file as it is: the recipe was empty and had nothing to find
+		}
+		w.recipe, w.rows, w.state = next, rows, st
+		w.effects = append(append([]message.Step(nil), st.Steps...), w.effects[min(len(st.Steps), len(w.effects)):]...)
+		w.effects = w.effects[:min(len(w.effects), len(next.Steps))]
+		pause()
+		a.tree.set(rows)
+		a.draw()
+		if done != nil {
+			done()
+		}
+		return nil
+	}})
+}
+
+func (a *app) undo() {
+	if !a.closePanel() {
+		return
+	}
+	a.edit(func(r *model.Recipe) bool { return r.Undo() }, nil, nil)
+}
+
+func (a *app) redo() {
+	if !a.closePanel() {
+		return
+	}
+	a.edit(func(r *model.Recipe) bool { return r.Redo() }, nil, nil)
+}
+
+func (a *app) setAt(path string) {
+	if !a.closePanel() {
+		return
+	}
+	a.edit(func(r *model.Recipe) bool { r.At, r.HasAt = path, true; return true }, nil, nil)
+}
+
+func count(n int) string { return model.Number(int64(n)) }
+
+func (a *app) keys(n int) string { return a.text.Count("keys", int64(n), count(n)) }
+
+func itoa(n int) string { return strconv.Itoa(n) }

@@ -1,0 +1,191 @@
+//go:build js
+
+package page
+
+import (
+	"syscall/js"
+	"time"
+
+	"github.com/weightroom/weightroom/wasm/page/model"
+)
+
+// together is how long after a letter the next one continues the same word.
+const together = 600 * time.Millisecond
+
+var typed struct {
+	text string
+	at   time.Time
+}
+
+// key answers a key press in the tree, after the WAI-ARIA pattern of a treegrid.
+func (t *treeView) key(ev js.Value) {
+	if ev.Get("ctrlKey").Bool() || ev.Get("metaKey").Bool() || ev.Get("altKey").Bool() {
+		if ev.Get("key").String() == "c" && js.Global().Call("getSelection").Call("toString").String() == "" {
+			t.copyKey()
+		}
+		return
+	}
+	v, page := t.view, max(1, int(t.box.Get("clientHeight").Float()/max(1, t.height))-2)
+	switch key := ev.Get("key").String(); key {
+	case "ArrowDown":
+		v.Move(1)
+	case "ArrowUp":
+		v.Move(-1)
+	case "ArrowLeft":
+		v.Left()
+	case "ArrowRight":
+		v.Right()
+	case "Home":
+		v.Move(-len(v.Rows))
+	case "End":
+		v.Move(len(v.Rows))
+	case "PageDown":
+		v.Move(page)
+	case "PageUp":
+		v.Move(-page)
+	case "Enter", " ":
+		if n := v.Current(); n != nil && n.Kind == model.Group {
+			id := v.Rows[v.Cursor]
+			v.SetOpen(id, !v.Open(id))
+		}
+	case "*":
+		if v.Cursor >= 0 {
+			v.OpenSiblings(v.Rows[v.Cursor])
+		}
+	case "F2":
+		t.app.openOperation("rename")
+		ev.Call("preventDefault")
+		return
+	case "Delete":
+		t.touched = true
+		t.app.openOperation("drop")
+		ev.Call("preventDefault")
+		return
+	default:
+		if len(key) != 1 || key == "/" || key == "?" {
+			return
+		}
+		now := time.Now()
+		continued := now.Sub(typed.at) < together
+		if !continued {
+			typed.text = ""
+		}
+		typed.at = now
+		if '1' <= key[0] && key[0] <= '9' && typed.text == "" {
+			v.OpenToLevel(int(key[0] - '0'))
+			break
+		}
+		typed.text += key
+		v.TypeAhead(typed.text, continued)
+	}
+	t.touched = true
+	ev.Call("preventDefault")
+	t.refresh()
+	t.reveal()
+}
+
+func (t *treeView) copyKey() {
+	n := t.view.Current()
+	clipboard := js.Global().Get("navigator").Get("clipboard")
+	if n != nil && clipboard.Truthy() {
+		clipboard.Call("writeText", n.Path)
+	}
+}
+
+// listenKeys sets up the keys that work everywhere.
+func (a *app) listenKeys() {
+	on(document, "keydown", func(ev js.Value) {
+		key, target := ev.Get("key").String(), ev.Get("target")
+		writing := target.Call("closest", "input,select,textarea").Truthy()
+		if ev.Get("ctrlKey").Bool() || ev.Get("metaKey").Bool() {
+			if a.command(key, ev.Get("shiftKey").Bool(), writing) {
+				ev.Call("preventDefault")
+			}
+			return
+		}
+		switch {
+		case key == "Escape":
+			a.escape()
+		case writing || ev.Get("altKey").Bool():
+		case key == "/" && a.open != nil:
+			find(root, "#filter").Focus()
+			find(root, "#filter").Call("select")
+			ev.Call("preventDefault")
+		case key == "?":
+			a.openHelp()
+		}
+	})
+}
+
+// command is a key with Ctrl or ⌘; false leaves it to the browser.
+func (a *app) command(key string, shift, writing bool) bool {
+	switch {
+	case key == "o":
+		a.choose()
+	case key == "s" && a.open != nil:
+		a.openExport()
+	case key == "f" && a.open != nil:
+		find(root, "#filter").Focus()
+		find(root, "#filter").Call("select")
+	case writing || a.open == nil:
+		return false
+	case key == "z" && !shift:
+		a.undo()
+	case (key == "z" || key == "Z") && shift, key == "y":
+		a.redo()
+	default:
+		return false
+	}
+	return true
+}
+
+// escape closes the panel, or else clears the filter.
+func (a *app) escape() {
+	filter := find(root, "#filter")
+	switch {
+	case a.panel != nil:
+		a.closePanel()
+		a.tree.box.Focus()
+	case value(filter) != "":
+		filter.Set("value", "")
+		a.tree.filter()
+		a.tree.box.Focus()
+	}
+}
+
+// shortcuts is what the list under ? says.
+var shortcuts = []struct {
+	keys []string
+	text string
+}{
+	{[]string{"↑", "↓", "←", "→"}, "help.arrows"},
+	{[]string{"Home", "End"}, "help.edges"},
+	{[]string{"*"}, "help.siblings"},
+	{[]string{"1", "…", "9"}, "help.levels"},
+	{[]string{"a", "…", "z"}, "help.type"},
+	{[]string{"/"}, "help.search"},
+	{[]string{"F2"}, "help.rename"},
+	{[]string{"Delete"}, "help.drop"},
+	{[]string{"Ctrl", "C"}, "help.copy"},
+	{[]string{"Ctrl", "O"}, "help.open"},
+	{[]string{"Ctrl", "S"}, "help.export"},
+	{[]string{"Ctrl", "Z", "⇧"}, "help.undo"},
+	{[]string{"Esc"}, "help.escape"},
+	{[]string{"?"}, "help.help"},
+}
+
+func (a *app) openHelp() {
+	list := role("help-list")
+	clear(list)
+	for _, s := range shortcuts {
+		dt := textElement("dt", "")
+		for _, k := range s.keys {
+			dt.AppendChild(textElement("kbd", k))
+		}
+		list.AppendChild(dt)
+		list.AppendChild(textElement("dd", a.text.Text(s.text)))
+	}
+	if help := role("help"); !help.Get("open").Bool() {
+		help.Call("showModal")
+	}
+}

@@ -1,0 +1,203 @@
+package model
+
+import (
+	"encoding/json"
+	"strings"
+)
+
+// Op is a step of the recipe: an operation and what its form held.
+type Op struct {
+	Spec   *Spec
+	Values map[string]string // by field name
+}
+
+// Spec is an operation of the page: its button, and the fields of its form.
+type Spec struct {
+	Action string // data-action, and the stem of its texts
+	Name   string // in a recipe
+	Fields []Field
+}
+
+// Field is a text field of a form. A List takes several values with commas between.
+type Field struct {
+	Name     string // data-field, and the field in a recipe
+	List     bool
+	Optional bool
+}
+
+// Specs are the operations, in the order of their buttons.
+var Specs = []*Spec{
+	{Action: "keep", Name: "keep", Fields: []Field{{Name: "match", List: true}}},
+	{Action: "drop", Name: "drop", Fields: []Field{{Name: "match", List: true}}},
+	{Action: "rename", Name: "rename", Fields: []Field{{Name: "from"}, {Name: "to"}}},
+	{Action: "strip-prefix", Name: "strip_prefix", Fields: []Field{{Name: "prefix", List: true}}},
+	{Action: "add-prefix", Name: "add_prefix", Fields: []Field{{Name: "prefix"}, {Name: "match", List: true, Optional: true}}},
+	{Action: "extract", Name: "extract", Fields: []Field{{Name: "prefix"}}},
+}
+
+// DropObjects has no button: an export offers it, where a format holds tensors only.
+var DropObjects = &Spec{Action: "drop-objects", Name: "drop_objects", Fields: []Field{{Name: "paths", List: true}}}
+
+// SpecOf is the operation with that data-action, nil for none.
+func SpecOf(action string) *Spec {
+	for _, s := range Specs {
+		if s.Action == action {
+			return s
+		}
+	}
+	return nil
+}
+
+// Empty is the first field that must be filled and isn't; "" when the form is complete. A rename's target may be empty.
+func (o Op) Empty() string {
+	for _, f := range o.Spec.Fields {
+		if !f.Optional && o.Values[f.Name] == "" && f.Name != "to" {
+			return f.Name
+		}
+	}
+	return ""
+}
+
+// Step is the operation as it stands in a recipe: {"drop": {"match": "**.num_batches_tracked"}}.
+func (o Op) Step() json.RawMessage {
+	var b strings.Builder
+	b.WriteString(`{` + quote(o.Spec.Name) + `:{`)
+	sep := ""
+	for _, f := range o.Spec.Fields {
+		s := o.Values[f.Name]
+		if s == "" && f.Optional {
+			continue
+		}
+		b.WriteString(sep + quote(f.Name) + `:`)
+		sep = ","
+		if list := Split(s); f.List && len(list) > 1 {
+			b.WriteString(`[`)
+			for i, item := range list {
+				if i > 0 {
+					b.WriteString(`,`)
+				}
+				b.WriteString(quote(item))
+			}
+			b.WriteString(`]`)
+		} else if f.List && len(list) == 1 {
+			b.WriteString(quote(list[0]))
+		} else {
+			b.WriteString(quote(s))
+		}
+	}
+	b.WriteString(`}}`)
+	return json.RawMessage(b.String())
+}
+
+func quote(s string) string {
+	b, err := json.Marshal(s)
+	if err != nil {
+		return `""` // a string always marshals
+	}
+	return string(b)
+}
+
+// Args is what the step list shows behind the name: the values, in the order of the form.
+func (o Op) Args() string {
+	var args []string
+	for _, f := range o.Spec.Fields {
+		if s := o.Values[f.Name]; s != "" {
+			args = append(args, s)
+		}
+	}
+	return strings.Join(args, " → ")
+}
+
+// Split takes a field with several values apart at its commas, except within {…} and […] and behind a backslash. A regular
+// expression is always one value.
+func Split(s string) []string {
+	if strings.HasPrefix(strings.TrimSpace(s), "re:") {
+		return []string{strings.TrimSpace(s)}
+	}
+	var out []string
+	depth, start := 0, 0
+	for i := 0; start <= len(s); i++ {
+		i = min(i, len(s))
+		if i < len(s) {
+			switch s[i] {
+			case '\\':
+				i++
+				continue
+			case '{', '[':
+				depth++
+			case '}', ']':
+				depth--
+			}
+			if s[i] != ',' || depth > 0 {
+				continue
+			}
+		}
+		if item := strings.TrimSpace(s[start:i]); item != "" {
+			if !strings.ContainsAny(item, "{[") {
+				item = strings.ReplaceAll(item, `\,`, ",")
+			}
+			out = append(out, item)
+		}
+		start = i + 1
+	}
+	return out
+}
+
+// Recipe is the steps and how many of them are done; the others can be done again.
+type Recipe struct {
+	At    string // the mapping to work on
+	HasAt bool   // false: it is found
+	Steps []Op
+	Done  int
+}
+
+// Push adds a step behind those done; the undone ones are forgotten.
+func (r *Recipe) Push(o Op) {
+	r.Steps = append(r.Steps[:r.Done:r.Done], o)
+	r.Done = len(r.Steps)
+}
+
+// Undo and Redo tell whether there was a step.
+func (r *Recipe) Undo() bool {
+	if r.Done == 0 {
+		return false
+	}
+	r.Done--
+	return true
+}
+
+func (r *Recipe) Redo() bool {
+	if r.Done == len(r.Steps) {
+		return false
+	}
+	r.Done++
+	return true
+}
+
+// Document is the recipe of the steps done, as JSON.
+func (r *Recipe) Document() json.RawMessage { return r.document(r.Steps[:r.Done]) }
+
+// With is the recipe of the steps done and one more.
+func (r *Recipe) With(o Op) json.RawMessage { return r.document(append(r.Steps[:r.Done:r.Done], o)) }
+
+// Only is a recipe of one step on the mapping at.
+func Only(at string, o Op) json.RawMessage {
+	return (&Recipe{At: at, HasAt: true}).document([]Op{o})
+}
+
+func (r *Recipe) document(steps []Op) json.RawMessage {
+	var b strings.Builder
+	b.WriteString(`{"recipe":1,`)
+	if r.HasAt {
+		b.WriteString(`"at":` + quote(r.At) + `,`)
+	}
+	b.WriteString(`"steps":[`)
+	for i, s := range steps {
+		if i > 0 {
+			b.WriteString(`,`)
+		}
+		b.Write(s.Step())
+	}
+	b.WriteString(`]}`)
+	return json.RawMessage(b.String())
+}

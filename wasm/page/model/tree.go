@@ -1,0 +1,243 @@
+// Package model is what the page shows, without the page: the tree of rows, the filter, the recipe with its undo, and
+// how numbers and names are written. It knows nothing of the DOM, so its tests run anywhere.
+package model
+
+import (
+	"strings"
+
+	"github.com/weightroom/weightroom/wasm/message"
+)
+
+// Kind of a node; its text is the row's data-kind.
+type Kind string
+
+const (
+	Group  Kind = "group"
+	Tensor Kind = "tensor"
+	Object Kind = "object"
+)
+
+// Node is a line of the tree.
+type Node struct {
+	Kind   Kind
+	Path   string // of a group: the leading parts its children share
+	Name   string // the last part
+	Row    *message.Row
+	Parent int32 // index, -1 at the top
+	End    int32 // index behind the last descendant
+	Depth  int32 // 0 at the top
+	Pos    int32 // 1-based position among its siblings
+	Size   int32 // how many siblings there are, itself included
+	Keys   int32 // tensors in it
+	NBytes int64 // of those tensors
+	Numel  int64
+	Type   string // dtype, Python type, or of a group the dtype all its tensors have; "" when they differ
+}
+
+// Tree is all nodes, each in front of its descendants. Groups stand where their first key stands in the file; the
+// objects follow the tensors.
+type Tree struct {
+	Nodes []Node
+	// Largest is the size in bytes of the largest node at the top, the measure of the bars.
+	Largest int64
+}
+
+// NewTree groups rows by the dotted parts of their keys. In the path of the mapping that holds a key, a list position
+// ("[0]") is a part of its own.
+func NewTree(rows []message.Row) *Tree {
+	b := builder{child: map[place]int32{}}
+	b.nodes = append(b.nodes, draft{first: -1, last: -1, next: -1})
+	for i := range rows {
+		b.add(&rows[i])
+	}
+	return b.flatten()
+}
+
+// draft is a node while the order of the tree is not known yet.
+type draft struct {
+	row               *message.Row
+	path, name        string
+	first, last, next int32
+	children          int32
+}
+
+type place struct {
+	parent int32
+	name   string
+}
+
+type builder struct {
+	nodes []draft
+	child map[place]int32 // groups by parent and name
+	// trail is the groups of the row before, with the length of each one's path: most rows share all but the last part.
+	trail []step
+	prev  string
+}
+
+type step struct {
+	node int32
+	end  int
+}
+
+func (b *builder) add(r *message.Row) {
+	// Keep the groups that this row shares with the one before.
+	at, start, depth := int32(0), 0, 0
+	for depth < len(b.trail) {
+		end := b.trail[depth].end
+		if end >= len(r.Path) || r.Path[:end] != b.prev[:end] || partEnd(r, start) != end {
+			break
+		}
+		at, start = b.trail[depth].node, afterPart(r.Path, end)
+		depth++
+	}
+	b.trail, b.prev = b.trail[:depth], r.Path
+	for {
+		end := partEnd(r, start)
+		if end < 0 {
+			break
+		}
+		p := place{at, r.Path[start:end]}
+		n, ok := b.child[p]
+		if !ok {
+			n = b.append(at, draft{path: r.Path[:end], name: p.name})
+			b.child[p] = n
+		}
+		b.trail = append(b.trail, step{n, end})
+		at, start = n, afterPart(r.Path, end)
+	}
+	b.append(at, draft{row: r, path: r.Path, name: r.Path[start:]})
+}
+
+// partEnd is where the part that begins at start ends, -1 when it is the last one.
+func partEnd(r *message.Row, start int) int {
+	for i := start; i < len(r.Path); i++ {
+		switch r.Path[i] {
+		case '.':
+			return i
+		case '[':
+			if i > start && (i < r.KeyAt || r.Kind == message.Object) {
+				return i
+			}
+		}
+	}
+	return -1
+}
+
+// afterPart is where the next part begins: behind the dot, but at the bracket.
+func afterPart(path string, end int) int {
+	if path[end] == '.' {
+		return end + 1
+	}
+	return end
+}
+
+func (b *builder) append(parent int32, d draft) int32 {
+	n := int32(len(b.nodes))
+	d.first, d.last, d.next = -1, -1, -1
+	b.nodes = append(b.nodes, d)
+	p := &b.nodes[parent]
+	if p.last < 0 {
+		p.first = n
+	} else {
+		b.nodes[p.last].next = n
+	}
+	p.last = n
+	p.children++
+	return n
+}
+
+// flatten puts every node in front of its descendants and sums up the groups.
+func (b *builder) flatten() *Tree {
+	t := &Tree{Nodes: make([]Node, 0, len(b.nodes)-1)}
+	type frame struct{ draft, node, pos int32 }
+	stack := []frame{{0, -1, 0}}
+	next := []int32{b.nodes[0].first}
+	for len(stack) > 0 {
+		top := len(stack) - 1
+		d := next[top]
+		if d < 0 {
+			if n := stack[top].node; n >= 0 {
+				t.close(n)
+			}
+			stack, next = stack[:top], next[:top]
+			continue
+		}
+		next[top] = b.nodes[d].next
+		stack[top].pos++
+		n := b.node(d)
+		n.Parent, n.Depth, n.Pos, n.Size = stack[top].node, int32(top), stack[top].pos, b.nodes[stack[top].draft].children
+		id := int32(len(t.Nodes))
+		n.End = id + 1
+		t.Nodes = append(t.Nodes, n)
+		if n.Kind == Group {
+			stack, next = append(stack, frame{d, id, 0}), append(next, b.nodes[d].first)
+		}
+	}
+	for i := int32(0); i < int32(len(t.Nodes)); i = t.Nodes[i].End {
+		t.Largest = max(t.Largest, t.Nodes[i].NBytes)
+	}
+	return t
+}
+
+func (b *builder) node(d int32) Node {
+	n := Node{Kind: Group, Path: b.nodes[d].path, Name: b.nodes[d].name, Row: b.nodes[d].row}
+	if n.Row == nil {
+		return n
+	}
+	n.Type = n.Row.Type
+	if n.Row.Kind == message.Object {
+		n.Kind = Object
+		return n
+	}
+	n.Kind, n.Keys, n.NBytes, n.Numel = Tensor, 1, max(0, n.Row.NBytes), numel(n.Row.Shape)
+	return n
+}
+
+// close sums up the children of group g, all of which are there.
+func (t *Tree) close(g int32) {
+	n := &t.Nodes[g]
+	n.End = int32(len(t.Nodes))
+	mixed := false
+	for i := g + 1; i < n.End; i = t.Nodes[i].End {
+		c := &t.Nodes[i]
+		n.Keys += c.Keys
+		n.NBytes += c.NBytes
+		n.Numel += c.Numel
+		switch {
+		case c.Keys == 0:
+		case n.Type == "" && !mixed:
+			n.Type = c.Type
+			mixed = c.Type == ""
+		case n.Type != c.Type:
+			n.Type, mixed = "", true
+		}
+	}
+}
+
+func numel(shape []int64) int64 {
+	n := int64(1)
+	for _, d := range shape {
+		if d < 0 || d > 0 && n > 1<<62/d {
+			return 0
+		}
+		n *= d
+	}
+	return n
+}
+
+// Find is the node with that path and kind, -1 for none.
+func (t *Tree) Find(path string, kind Kind) int32 {
+	// Every node on the way has a path that path begins with, so all other branches are skipped whole.
+	for i := int32(0); i < int32(len(t.Nodes)); {
+		n := &t.Nodes[i]
+		switch {
+		case n.Path == path && n.Kind == kind:
+			return i
+		case n.Kind == Group && !strings.HasPrefix(path, n.Path):
+			i = n.End
+		default:
+			i++
+		}
+	}
+	return -1
+}

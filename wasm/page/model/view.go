@@ -1,0 +1,257 @@
+package model
+
+// fewRows is how many lines a tree may have to be shown with all its groups open.
+const fewRows = 400
+
+// View is the part of a tree that is on show: which groups are open, what the filter lets through, where the cursor is.
+type View struct {
+	Tree *Tree
+	// Rows are the indices of the nodes on show, in order.
+	Rows []int32
+	// Cursor is an index into Rows, -1 when there are none.
+	Cursor int
+	// Matches is how many tensors and objects the filter lets through; all of them without one.
+	Matches int
+
+	choice  map[string]bool // groups that the user opened (true) or closed, by path
+	first   []bool          // groups that are open without a choice, by node
+	query   string
+	failure error
+	shown   []bool // nodes that the filter lets through; nil without a filter
+}
+
+// NewView has every group open if the tree is small, else the first levels and the way to the first leaf.
+func NewView() *View { return &View{Tree: &Tree{}, Cursor: -1, choice: map[string]bool{}} }
+
+// SetTree shows t instead. What is open, the filter and the cursor stay as far as the keys are still there.
+func (v *View) SetTree(t *Tree) {
+	path, kind := "", Kind("")
+	if n := v.Current(); n != nil {
+		path, kind = n.Path, n.Kind
+	}
+	v.Tree = t
+	v.first = startOpen(t)
+	v.filter()
+	v.list()
+	v.Cursor = min(v.Cursor, len(v.Rows)-1)
+	if i := v.rowOf(t.Find(path, kind)); i >= 0 {
+		v.Cursor = i
+	}
+	if v.Cursor < 0 && len(v.Rows) > 0 {
+		v.Cursor = 0
+	}
+}
+
+// startOpen opens level after level while the lines stay few, and in any case the way to the first leaf. Groups without
+// tensors, such as an optimizer's settings, start closed.
+func startOpen(t *Tree) []bool {
+	open := make([]bool, len(t.Nodes))
+	perDepth := []int{}
+	for i := range t.Nodes {
+		n := &t.Nodes[i]
+		for len(perDepth) <= int(n.Depth) {
+			perDepth = append(perDepth, 0)
+		}
+		if n.Parent < 0 || t.Nodes[n.Parent].Keys > 0 {
+			perDepth[n.Depth]++
+		}
+	}
+	depth, rows := 0, 0
+	for d, c := range perDepth {
+		rows += c
+		if rows > fewRows {
+			break
+		}
+		depth = d
+	}
+	for i := range t.Nodes {
+		open[i] = t.Nodes[i].Kind == Group && int(t.Nodes[i].Depth) < depth && t.Nodes[i].Keys > 0
+	}
+	for i := 0; i < len(t.Nodes) && t.Nodes[i].Kind == Group; i++ {
+		open[i] = true
+	}
+	return open
+}
+
+// Open tells whether the children of node i are on show. A filter opens all groups.
+func (v *View) Open(i int32) bool {
+	n := &v.Tree.Nodes[i]
+	if n.Kind != Group {
+		return false
+	}
+	if v.shown != nil {
+		return true
+	}
+	if c, ok := v.choice[n.Path]; ok {
+		return c
+	}
+	return v.first[i]
+}
+
+// SetOpen opens or closes the group at node i.
+func (v *View) SetOpen(i int32, open bool) {
+	if v.Tree.Nodes[i].Kind != Group || v.shown != nil {
+		return
+	}
+	v.choice[v.Tree.Nodes[i].Path] = open
+	v.relist()
+}
+
+// SetAll opens or closes every group from node start to before end.
+func (v *View) SetAll(start, end int32, open bool) {
+	for i := start; i < end; i++ {
+		if v.Tree.Nodes[i].Kind == Group {
+			v.choice[v.Tree.Nodes[i].Path] = open
+		}
+	}
+	v.relist()
+}
+
+// OpenSiblings opens all groups beside node i, as * does.
+func (v *View) OpenSiblings(i int32) {
+	start, end := int32(0), int32(len(v.Tree.Nodes))
+	if p := v.Tree.Nodes[i].Parent; p >= 0 {
+		start, end = p+1, v.Tree.Nodes[p].End
+	}
+	for ; start < end; start = v.Tree.Nodes[start].End {
+		if v.Tree.Nodes[start].Kind == Group {
+			v.choice[v.Tree.Nodes[start].Path] = true
+		}
+	}
+	v.relist()
+}
+
+// OpenToLevel opens the groups above a level, 1 being the top, and closes the others.
+func (v *View) OpenToLevel(level int) {
+	for i := range v.Tree.Nodes {
+		if n := &v.Tree.Nodes[i]; n.Kind == Group {
+			v.choice[n.Path] = int(n.Depth) < level-1
+		}
+	}
+	v.relist()
+}
+
+// relist lists anew and keeps the cursor on its node, or on the nearest group around it that is still there.
+func (v *View) relist() {
+	node := int32(-1)
+	if v.Cursor >= 0 && v.Cursor < len(v.Rows) {
+		node = v.Rows[v.Cursor]
+	}
+	v.list()
+	for node >= 0 {
+		if i := v.rowOf(node); i >= 0 {
+			v.Cursor = i
+			return
+		}
+		node = v.Tree.Nodes[node].Parent
+	}
+	v.Cursor = min(max(v.Cursor, 0), len(v.Rows)-1)
+}
+
+func (v *View) list() {
+	v.Rows = v.Rows[:0]
+	for i := int32(0); i < int32(len(v.Tree.Nodes)); {
+		if v.shown != nil && !v.shown[i] {
+			i = v.Tree.Nodes[i].End
+			continue
+		}
+		v.Rows = append(v.Rows, i)
+		if v.Tree.Nodes[i].Kind == Group && !v.Open(i) {
+			i = v.Tree.Nodes[i].End
+			continue
+		}
+		i++
+	}
+}
+
+// rowOf is the position of a node in Rows, -1 when it isn't on show. Rows ascend, so this is a binary search.
+func (v *View) rowOf(node int32) int {
+	lo, hi := 0, len(v.Rows)
+	for lo < hi {
+		if mid := (lo + hi) / 2; v.Rows[mid] < node {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	if node >= 0 && lo < len(v.Rows) && v.Rows[lo] == node {
+		return lo
+	}
+	return -1
+}
+
+// Current is the node under the cursor, nil when there is none.
+func (v *View) Current() *Node {
+	if v.Cursor < 0 || v.Cursor >= len(v.Rows) {
+		return nil
+	}
+	return &v.Tree.Nodes[v.Rows[v.Cursor]]
+}
+
+// Move puts the cursor n rows further, at most at an end.
+func (v *View) Move(n int) {
+	v.Cursor = max(min(v.Cursor+n, len(v.Rows)-1), min(0, len(v.Rows)-1))
+}
+
+// Left closes the group under the cursor, or goes to the group around it.
+func (v *View) Left() {
+	n := v.Current()
+	if n == nil {
+		return
+	}
+	if i := v.Rows[v.Cursor]; n.Kind == Group && v.Open(i) && v.shown == nil {
+		v.SetOpen(i, false)
+		return
+	}
+	if p := v.rowOf(n.Parent); p >= 0 {
+		v.Cursor = p
+	}
+}
+
+// Right opens the group under the cursor, or goes to its first child.
+func (v *View) Right() {
+	n := v.Current()
+	if n == nil || n.Kind != Group {
+		return
+	}
+	if i := v.Rows[v.Cursor]; !v.Open(i) {
+		v.SetOpen(i, true)
+		return
+	}
+	v.Move(1)
+}
+
+// TypeAhead puts the cursor on the next row whose name starts with text, ignoring ASCII case, and tells whether there is
+// one. The row under the cursor counts where text has grown.
+func (v *View) TypeAhead(text string, stay bool) bool {
+	for k := range v.Rows {
+		i := (v.Cursor + k) % len(v.Rows)
+		if k == 0 && !stay {
+			continue
+		}
+		if hasFoldPrefix(v.Tree.Nodes[v.Rows[i]].Name, text) {
+			v.Cursor = i
+			return true
+		}
+	}
+	return false
+}
+
+func hasFoldPrefix(s, prefix string) bool {
+	if len(s) < len(prefix) {
+		return false
+	}
+	for i := range len(prefix) {
+		if lower(s[i]) != lower(prefix[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		return c + 'a' - 'A'
+	}
+	return c
+}

@@ -1,0 +1,241 @@
+//go:build js
+
+package page
+
+import (
+	"context"
+	"strings"
+	"syscall/js"
+	"time"
+
+	"github.com/weightroom/weightroom/wasm/message"
+	"github.com/weightroom/weightroom/wasm/page/model"
+)
+
+// settle is how long the page waits for more typing before it asks for a preview.
+const settle = 60 * time.Millisecond
+
+// operation is the form of an edit, with what it would do.
+type operation struct {
+	app    *app
+	spec   *model.Spec
+	el     element
+	fields []element // the labels, in the order of spec.Fields
+	asked  int       // previews asked for; older answers are dropped
+}
+
+// openOperation opens the form of an operation, or closes it if it is open.
+func (a *app) openOperation(action string) {
+	if a.open == nil {
+		return
+	}
+	if a.panel != nil && a.panel.action() == action {
+		a.closePanel()
+		return
+	}
+	if !a.closePanel() {
+		return
+	}
+	o := &operation{app: a, spec: model.SpecOf(action), el: clone("t-operation")}
+	setText(find(o.el, ".panel-about"), a.text.Text("op."+action+".about"))
+	var start map[string]string
+	if a.tree.touched {
+		start = model.Fit(o.spec, a.tree.view.Current(), a.open.state.At)
+	}
+	for _, f := range o.spec.Fields {
+		label := clone("t-field")
+		setText(find(label, ".field-name"), a.text.Text("field."+f.Name))
+		setText(find(label, ".field-hint"), a.text.Text("field."+f.Name+"."+action))
+		in := find(label, "input")
+		in.SetAttribute("data-field", f.Name)
+		in.Set("value", start[f.Name])
+		on(in, "input", func(js.Value) { o.changed() })
+		find(o.el, ".fields").AppendChild(label)
+		o.fields = append(o.fields, label)
+	}
+	o.suggest()
+	a.openPanel(o, o.el)
+	first := find(o.fields[0], "input")
+	first.Focus()
+	first.Call("select")
+	o.changed()
+}
+
+// openPanel shows a form below the buttons.
+func (a *app) openPanel(p panel, el element) {
+	a.panel = p
+	slot := role("panel")
+	clear(slot)
+	slot.AppendChild(el)
+	a.markPanel()
+	a.showTab("edit")
+	el.Call("scrollIntoView", map[string]any{"block": "nearest"})
+}
+
+// closePanel takes the open form away. An export that runs is asked to stop instead, and the answer is false.
+func (a *app) closePanel() bool {
+	if a.panel == nil {
+		return true
+	}
+	if !a.panel.close() {
+		a.stop()
+		return false
+	}
+	a.panel = nil
+	clear(role("panel"))
+	a.markPanel()
+	return true
+}
+
+// markPanel tells which button the open form belongs to.
+func (a *app) markPanel() {
+	for _, s := range model.Specs {
+		open := a.panel != nil && a.panel.action() == s.Action
+		find(root, "[data-action="+s.Action+"]").SetAttribute("aria-expanded", map[bool]string{true: "true", false: "false"}[open])
+	}
+}
+
+func (o *operation) action() string { return o.spec.Action }
+
+func (o *operation) close() bool {
+	o.asked = -1
+	return true
+}
+
+// suggest offers the prefixes that the file has.
+func (o *operation) suggest() {
+	if o.spec.Action != "strip-prefix" && o.spec.Action != "extract" {
+		return
+	}
+	chips := find(o.el, ".chips")
+	for _, s := range model.Prefixes(o.app.open.rows, o.app.open.state.At, 4) {
+		b := textElement("button", "")
+		b.SetAttribute("type", "button")
+		b.SetClass("chip")
+		b.AppendChild(textElement("bdi", model.Visible(s.Value)))
+		b.AppendChild(textElement("span", o.app.keys(s.Keys)))
+		on(b, "click", func(js.Value) {
+			in := find(o.fields[0], "input")
+			in.Set("value", s.Value)
+			in.Focus()
+			o.changed()
+		})
+		chips.AppendChild(b)
+	}
+	show(chips, chips.Get("childElementCount").Int() > 0)
+}
+
+// op is what the form says now.
+func (o *operation) op() model.Op {
+	values := map[string]string{}
+	for i, f := range o.spec.Fields {
+		values[f.Name] = value(find(o.fields[i], "input"))
+	}
+	return model.Op{Spec: o.spec, Values: values}
+}
+
+// changed asks for a preview of what the form says. An answer that another change has overtaken is dropped.
+func (o *operation) changed() {
+	a := o.app
+	if o.asked < 0 {
+		return
+	}
+	o.asked++
+	turn := o.asked
+	for _, label := range o.fields {
+		o.markField(label, "")
+	}
+	op := o.op()
+	if op.Empty() != "" {
+		o.drawPreview(&message.Previewed{}, true)
+		return
+	}
+	w := a.open
+	go func() {
+		time.Sleep(settle)
+		if turn != o.asked {
+			return
+		}
+		req := message.PreviewRequest{Handle: w.about.Handle, Recipe: w.recipe.Document(), Step: model.Only(w.state.At, op), Limit: 100}
+		var got message.Previewed
+		_, err := a.worker.do(context.Background(), message.Preview, req, &got, nil, nil)
+		if turn != o.asked {
+			return
+		}
+		if err != nil {
+			got.Error = message.FromError(err)
+		}
+		o.drawPreview(&got, false)
+	}()
+}
+
+func (o *operation) drawPreview(p *message.Previewed, empty bool) {
+	a := o.app
+	line := find(o.el, ".preview-line")
+	switch {
+	case empty:
+		setText(line, a.text.Text("preview.empty"))
+	case p.Error != nil && p.Error.Nothing:
+		setText(line, a.nothing(p.Error))
+	case p.Error != nil:
+		setText(line, "")
+	default:
+		setText(line, a.effect(&p.Step))
+	}
+	o.el.Get("classList").Call("toggle", "idle", empty)
+	if p.Error != nil && !p.Error.Nothing {
+		a.drawProblem(find(o.el, ".preview-error"), p.Error)
+	} else {
+		a.drawProblem(find(o.el, ".preview-error"), nil)
+	}
+	a.drawChanges(find(o.el, ".preview > .changes"), &p.Step)
+}
+
+// nothing says why a step would touch nothing, which while somebody types is no error yet.
+func (a *app) nothing(e *message.Error) string {
+	msg, hint, _, _ := a.words(e)
+	if hint == "" && len(a.open.state.Dicts) > 1 {
+		hint = a.text.Text("preview.elsewhere")
+	}
+	return strings.TrimSpace(msg + " " + hint)
+}
+
+// markField says below a field what is wrong with it; "" puts its hint back.
+func (o *operation) markField(label element, problem string) {
+	label.Get("classList").Call("toggle", "wrong", problem != "")
+	if problem == "" {
+		problem = o.app.text.Text("field." + find(label, "input").GetAttribute("data-field") + "." + o.spec.Action)
+	}
+	setText(find(label, ".field-hint"), problem)
+}
+
+// submit makes the operation a step of the recipe.
+func (o *operation) submit() {
+	a, op := o.app, o.op()
+	if missing := op.Empty(); missing != "" {
+		for i, f := range o.spec.Fields {
+			if f.Name == missing {
+				o.markField(o.fields[i], a.text.Text("field.missing"))
+				find(o.fields[i], "input").Focus()
+			}
+		}
+		return
+	}
+	a.hideError()
+	a.edit(func(r *model.Recipe) bool { r.Push(op); return true },
+		func(err error) {
+			if a.panel != panel(o) {
+				a.showError(a.text.Text("error.failed"), err)
+				return
+			}
+			o.asked++ // a preview on its way would hide this
+			setText(find(o.el, ".preview-line"), "")
+			a.drawProblem(find(o.el, ".preview-error"), err)
+		},
+		func() {
+			if a.panel == panel(o) {
+				a.closePanel()
+				a.showTab("edit")
+			}
+		})
+}
