@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -96,6 +97,20 @@ type tab struct {
 	problems []string // console errors, exceptions, violations of the policy
 }
 
+// spy runs before the page: it reports what the policy blocked, keeps the workers, and lets a test ask one to fetch.
+const spy = `
+addEventListener("securitypolicyviolation", e => console.error("policy: " + e.violatedDirective + " " + e.blockedURI));
+window.workers = [];
+window.Worker = class extends Worker { constructor(...a) { super(...a); workers.push(this) } };
+window.Blob = class extends Blob {
+	constructor(parts, options) {
+		if (options?.type === "text/javascript") parts = ["addEventListener('message', e => { if (!e.data?.reach) return; e.stopImmediatePropagation();" +
+			"const tell = got => postMessage({kind: 'test', id: 0, got}); fetch(e.data.reach).then(() => tell('went out'), () => tell('blocked')) });\n", ...parts];
+		super(parts, options);
+	}
+};
+`
+
 func newTab(t *testing.T) *tab {
 	t.Helper()
 	if missing != "" {
@@ -103,7 +118,7 @@ func newTab(t *testing.T) *tab {
 	}
 	ctx, cancel := chromedp.NewContext(chromium, chromedp.WithNewBrowserContext())
 	t.Cleanup(cancel)
-	ctx, cancelTime := context.WithTimeout(ctx, 2*time.Minute)
+	ctx, cancelTime := context.WithTimeout(ctx, time.Minute)
 	t.Cleanup(cancelTime)
 	b := &tab{T: t, ctx: ctx, downloads: t.TempDir()}
 	if err := chromedp.Listen(ctx, b.listen); err != nil {
@@ -112,7 +127,7 @@ func newTab(t *testing.T) *tab {
 	command(b, network.Enable, network.EnableParams{})
 	command(b, runtime.Enable, cdp.Empty{})
 	command(b, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{
-		Source: `addEventListener("securitypolicyviolation", e => console.error("policy: " + e.violatedDirective + " " + e.blockedURI))`,
+		Source: spy,
 	})
 	if _, err := chromedp.CallBrowser(ctx, browser.SetDownloadBehavior, browser.SetDownloadBehaviorParams{
 		Behavior: browser.SetDownloadBehaviorBehaviorAllow, DownloadPath: b.downloads, BrowserContextID: chromedp.FromContext(ctx).BrowserContextID,
@@ -134,7 +149,7 @@ func (b *tab) listen(ev any) {
 			b.requests = append(b.requests, ev.Request.URL)
 		}
 	case *runtime.EventConsoleAPICalled:
-		if ev.Type == runtime.ConsoleAPICalledTypeError {
+		if ev.Type == runtime.ConsoleAPICalledTypeError || ev.Type == runtime.ConsoleAPICalledTypeLog { // Go's panics are logs
 			var words []string
 			for _, a := range ev.Args {
 				words = append(words, string(a.Value)+a.Description)
@@ -158,6 +173,13 @@ func (b *tab) clean() {
 	for _, p := range b.problems {
 		b.Errorf("the page complained: %s", p)
 	}
+}
+
+// forgive forgets the complaints so far.
+func (b *tab) forgive() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.problems = nil
 }
 
 func (b *tab) requested() []string {
@@ -186,19 +208,27 @@ func (b *tab) do(actions ...chromedp.Action[chromedp.Void]) {
 // js evaluates an expression; arguments stand in it as $1, $2, ….
 func js[T any](b *tab, expr string, args ...any) T {
 	b.Helper()
-	for i := len(args) - 1; i >= 0; i-- {
-		v, err := json.Marshal(args[i])
+	expr = argument.ReplaceAllStringFunc(expr, func(place string) string {
+		v, err := json.Marshal(args[place[1]-'1'])
 		if err != nil {
 			b.Fatal(err)
 		}
-		expr = strings.ReplaceAll(expr, fmt.Sprintf("$%d", i+1), string(v))
-	}
-	v, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expr, chromedp.EvalAwaitPromise))
+		return string(v)
+	})
+	v, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expr, chromedp.EvalAwaitPromise, underPolicy))
 	if err != nil {
 		b.Fatalf("%s: %v", expr, err)
 	}
 	return v
 }
+
+// underPolicy lets the page's policy hold for what a test evaluates as well.
+func underPolicy(p *runtime.EvaluateParams) {
+	no := false
+	p.AllowUnsafeEvalBlockedByCSP = &no
+}
+
+var argument = regexp.MustCompile(`\$[1-9]`)
 
 func (b *tab) str(expr string, args ...any) string {
 	b.Helper()
@@ -213,8 +243,10 @@ func (b *tab) until(expr string, args ...any) {
 		if js[bool](b, "!!("+expr+")", args...) {
 			return
 		}
-		if time.Since(start) > 5*time.Second {
-			b.clean(); b.Fatalf("never true: %s %v\nstate %s, error %q", expr, args, b.str("document.documentElement.dataset.state"), b.role("error"))
+		if time.Since(start) > 30*time.Second {
+			b.clean()
+			b.Fatalf("never true: %s %v\nstate %s, error %q, in the panel %q", expr, args, b.str("document.documentElement.dataset.state"), b.role("error"),
+				b.str("document.querySelector('.preview-error')?.innerText"))
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
@@ -245,7 +277,13 @@ func (b *tab) click(action string) {
 // fill sets a field of the open panel as a script would.
 func (b *tab) fill(field, value string) {
 	b.Helper()
-	js[bool](b, `(() => { const f = document.querySelector('[data-field='+$1+']'); f.value = $2; return f.dispatchEvent(new Event("input", {bubbles: true})) })()`, field, value)
+	b.set("[data-field="+field+"]", value)
+}
+
+// set does so for the element of a selector.
+func (b *tab) set(selector, value string) {
+	b.Helper()
+	js[bool](b, `(() => { const f = document.querySelector($1); f.value = $2; return f.dispatchEvent(new Event("input", {bubbles: true})) })()`, selector, value)
 }
 
 // apply confirms the open panel and waits until it is done.
@@ -271,11 +309,17 @@ func (b *tab) paths(kind string) []string {
 	return js[[]string](b, `[...document.querySelectorAll('[role=row][data-kind='+$1+']')].filter(r => !r.hidden).sort((a, b) => a.ariaRowIndex - b.ariaRowIndex).map(r => r.dataset.path)`, kind)
 }
 
+// pick chooses the format of the open export.
+func (b *tab) pick(format string) {
+	b.Helper()
+	js[bool](b, `(() => { const f = document.querySelector('select[data-field=format]'); f.value = $1; return f.dispatchEvent(new Event("change", {bubbles: true})) })()`, format)
+}
+
 // export saves the open checkpoint and returns the bytes.
 func (b *tab) export(format, name string) []byte {
 	b.Helper()
 	b.click("export")
-	js[bool](b, `(() => { const f = document.querySelector('select[data-field=format]'); f.value = $1; return f.dispatchEvent(new Event("change", {bubbles: true})) })()`, format)
+	b.pick(format)
 	b.fill("name", name)
 	b.apply()
 	path := filepath.Join(b.downloads, name)

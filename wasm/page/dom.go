@@ -3,6 +3,8 @@
 package page
 
 import (
+	"strconv"
+	"strings"
 	"syscall/js"
 
 	"honnef.co/go/js/dom/v2"
@@ -69,6 +71,19 @@ func textElement(tag, s string) element {
 	return e
 }
 
+// dotted writes s so that a line may end behind its dots.
+func dotted(e element, s string) {
+	clear(e)
+	for s != "" {
+		part := s
+		if dot := strings.IndexByte(s, '.'); dot >= 0 {
+			part = s[:dot+1]
+		}
+		e.Call("append", part, textElement("wbr", "").Underlying())
+		s = s[len(part):]
+	}
+}
+
 func setProgress(bar element, done, total int64) {
 	known := total > 0
 	bar.Get("classList").Call("toggle", "unknown", !known)
@@ -78,7 +93,7 @@ func setProgress(bar element, done, total int64) {
 		bar.RemoveAttribute("aria-valuenow")
 		return
 	}
-	percent := js.ValueOf(float64(done)*100/float64(total)).Call("toFixed", 1).String()
+	percent := strconv.FormatFloat(float64(done)*100/float64(total), 'f', 1, 64)
 	span.Style().SetProperty("width", percent+"%", "")
 	bar.SetAttribute("aria-valuenow", percent)
 }

@@ -20,7 +20,8 @@ type exporter struct {
 	format  element
 	name    element
 	asked   int
-	problem error // of the last plan
+	problem error    // of the last plan
+	roots   []string // what the format can't hold
 	saving  bool
 	started time.Time
 }
@@ -35,7 +36,9 @@ func (a *app) openExport() {
 	if a.panel != nil && a.panel.action() == "export" {
 		return
 	}
-	a.closePanel()
+	if !a.closePanel() {
+		return
+	}
 	e := &exporter{app: a, el: clone("t-export")}
 	e.format, e.name = find(e.el, "[data-field=format]"), find(e.el, "[data-field=name]")
 	format := "torch"
@@ -66,11 +69,12 @@ func (e *exporter) suggestedName(format string) string {
 
 func (e *exporter) action() string { return "export" }
 
-func (e *exporter) close() {
-	e.asked = -1
+func (e *exporter) close() bool {
 	if e.saving {
-		e.app.stop()
+		return false
 	}
+	e.asked = -1
+	return true
 }
 
 func (e *exporter) formatChanged() {
@@ -102,6 +106,7 @@ func (e *exporter) changed() {
 	e.asked++
 	turn, req := e.asked, e.request()
 	show(find(e.el, ".saved"), false)
+	setText(find(e.el, "[data-action=close-panel]"), e.app.text.Text("action.cancel"))
 	go func() {
 		time.Sleep(settle)
 		if turn != e.asked {
@@ -118,9 +123,7 @@ func (e *exporter) changed() {
 func (e *exporter) drawPlan(p *message.Planned, err error) {
 	a := e.app
 	e.problem = err
-	a.drawProblem(find(e.el, ".preview-error"), err)
-	unsafe := err != nil && message.FromError(err).Code == "E_UNSAFE" || find(e.el, "[data-field=unsafe]").Get("checked").Bool()
-	show(find(e.el, ".agree"), unsafe)
+	e.drawRefusal(err)
 	facts, findings := find(e.el, ".facts"), find(e.el, ".findings")
 	clear(facts)
 	clear(findings)
@@ -158,6 +161,38 @@ func (e *exporter) drawPlan(p *message.Planned, err error) {
 		}
 		findings.AppendChild(a.finding(statedict.Finding{Message: a.text.Text("export.dropped", "names", names)}))
 	}
+}
+
+// drawRefusal says why a file of this format can't be written, and offers what the page can do about it.
+func (e *exporter) drawRefusal(err error) {
+	a := e.app
+	agree, unsafe := find(e.el, ".agree"), find(e.el, "[data-field=unsafe]").Get("checked").Bool()
+	leave := find(e.el, "[data-action=leave-out]")
+	e.roots = nil
+	if err != nil {
+		m := *message.FromError(err)
+		switch {
+		case m.Code == "E_UNSAFE":
+			unsafe, m.Hint = true, a.text.Text("export.unsafe.hint")
+		case len(m.Roots) > 0:
+			e.roots, m.Hint = m.Roots, a.text.Text("export.leave.hint")
+		}
+		err = &m
+	}
+	a.drawProblem(find(e.el, ".preview-error"), err)
+	show(agree, unsafe)
+	show(leave, len(e.roots) > 0)
+}
+
+// leaveOut makes what the format cannot hold a step of the recipe, and asks again.
+func (e *exporter) leaveOut() {
+	var paths []string
+	for _, r := range e.roots {
+		paths = append(paths, strings.ReplaceAll(r, ",", `\,`))
+	}
+	op := model.Op{Spec: model.DropObjects, Values: map[string]string{"paths": strings.Join(paths, ", ")}}
+	e.app.edit(func(r *model.Recipe) bool { r.Push(op); return true },
+		func(err error) { e.app.drawProblem(find(e.el, ".preview-error"), err) }, e.changed)
 }
 
 // submit saves. The browser shows its dialog only while a click is fresh, so that comes first of all.
@@ -231,6 +266,7 @@ func (e *exporter) save(ctx context.Context, req message.PlanRequest, target *ta
 	saved := find(e.el, ".saved")
 	setText(find(saved, "span"), a.text.Text(text, "name", model.Visible(name), "size", model.Bytes(total)))
 	show(saved, true)
+	setText(find(e.el, "[data-action=close-panel]"), a.text.Text("action.close"))
 	if c := out.Cast; c.Overflowed > 0 || c.Flushed > 0 {
 		msg := a.text.Text("export.cast", "overflowed", model.Number(c.Overflowed), "flushed", model.Number(c.Flushed))
 		find(e.el, ".findings").AppendChild(a.finding(statedict.Finding{Message: msg}))

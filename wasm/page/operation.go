@@ -4,6 +4,7 @@ package page
 
 import (
 	"context"
+	"strings"
 	"syscall/js"
 	"time"
 
@@ -32,7 +33,9 @@ func (a *app) openOperation(action string) {
 		a.closePanel()
 		return
 	}
-	a.closePanel()
+	if !a.closePanel() {
+		return
+	}
 	o := &operation{app: a, spec: model.SpecOf(action), el: clone("t-operation")}
 	setText(find(o.el, ".panel-about"), a.text.Text("op."+action+".about"))
 	var start map[string]string
@@ -69,15 +72,19 @@ func (a *app) openPanel(p panel, el element) {
 	el.Call("scrollIntoView", map[string]any{"block": "nearest"})
 }
 
-func (a *app) closePanel() {
+// closePanel takes the open form away. An export that runs is asked to stop instead, and the answer is false.
+func (a *app) closePanel() bool {
 	if a.panel == nil {
-		return
+		return true
 	}
-	p := a.panel
+	if !a.panel.close() {
+		a.stop()
+		return false
+	}
 	a.panel = nil
-	p.close()
 	clear(role("panel"))
 	a.markPanel()
+	return true
 }
 
 // markPanel tells which button the open form belongs to.
@@ -89,7 +96,11 @@ func (a *app) markPanel() {
 }
 
 func (o *operation) action() string { return o.spec.Action }
-func (o *operation) close()         { o.asked = -1 }
+
+func (o *operation) close() bool {
+	o.asked = -1
+	return true
+}
 
 // suggest offers the prefixes that the file has.
 func (o *operation) suggest() {
@@ -164,18 +175,29 @@ func (o *operation) drawPreview(p *message.Previewed, empty bool) {
 	switch {
 	case empty:
 		setText(line, a.text.Text("preview.empty"))
+	case p.Error != nil && p.Error.Nothing:
+		setText(line, a.nothing(p.Error))
 	case p.Error != nil:
 		setText(line, "")
 	default:
 		setText(line, a.effect(&p.Step))
 	}
 	o.el.Get("classList").Call("toggle", "idle", empty)
-	if p.Error != nil {
+	if p.Error != nil && !p.Error.Nothing {
 		a.drawProblem(find(o.el, ".preview-error"), p.Error)
 	} else {
 		a.drawProblem(find(o.el, ".preview-error"), nil)
 	}
 	a.drawChanges(find(o.el, ".preview > .changes"), &p.Step)
+}
+
+// nothing says why a step would touch nothing, which while somebody types is no error yet.
+func (a *app) nothing(e *message.Error) string {
+	msg, hint, _, _ := a.words(e)
+	if hint == "" && len(a.open.state.Dicts) > 1 {
+		hint = a.text.Text("preview.elsewhere")
+	}
+	return strings.TrimSpace(msg + " " + hint)
 }
 
 // markField says below a field what is wrong with it; "" puts its hint back.

@@ -89,7 +89,7 @@ func leavesNoArgs(module, name string) bool {
 }
 
 // pairsOf reads what a mapping class is called with: nothing, a mapping, or a list of pairs as Python 2 wrote it.
-func pairsOf(args []any) ([]any, bool) {
+func (l *loader) pairsOf(args []any) ([]any, bool) {
 	if len(args) == 0 {
 		return nil, true
 	}
@@ -97,12 +97,13 @@ func pairsOf(args []any) ([]any, bool) {
 		return nil, false
 	}
 	if d, ok := args[0].(*dictNode); ok {
-		return clone(d.items), true
+		return l.clone(d.items), true
 	}
 	list, ok := args[0].(*listNode)
 	if !ok {
 		return nil, false
 	}
+	l.take(64 * len(list.items))
 	pairs := make([]any, 0, 2*len(list.items))
 	for _, it := range list.items {
 		pair, ok := tupleItems(it)
@@ -115,7 +116,7 @@ func pairsOf(args []any) ([]any, bool) {
 }
 
 func callMapping(l *loader, c *classNode, args []any, _ How) any {
-	pairs, ok := pairsOf(args)
+	pairs, ok := l.pairsOf(args)
 	if !ok {
 		return nil
 	}
@@ -129,7 +130,7 @@ func callDefaultDict(l *loader, c *classNode, args []any, _ How) any {
 	}
 	x := &dictExtra{class: c.g}
 	if len(args) == 1 {
-		x.args = clone(args)
+		x.args = l.clone(args)
 	}
 	return &dictNode{made: made{l}, extra: x}
 }
@@ -143,7 +144,7 @@ func callSet(frozen bool) callFunc {
 		if !ok || len(args) > 1 {
 			return nil
 		}
-		return &setNode{made: made{l}, items: clone(items), frozen: frozen}
+		return &setNode{made: made{l}, items: l.clone(items), frozen: frozen}
 	}
 }
 
@@ -178,7 +179,7 @@ func callBytes(l *loader, c *classNode, args []any, _ How) any {
 			return nil
 		}
 	default:
-		b, ok := encode(args)
+		b, ok := l.encode(args)
 		if !ok {
 			return nil
 		}
@@ -188,7 +189,7 @@ func callBytes(l *loader, c *classNode, args []any, _ How) any {
 }
 
 func callEncode(l *loader, _ *classNode, args []any, _ How) any {
-	b, ok := encode(args)
+	b, ok := l.encode(args)
 	if !ok {
 		return nil
 	}
@@ -196,7 +197,7 @@ func callEncode(l *loader, _ *classNode, args []any, _ How) any {
 }
 
 // encode is str.encode for the encodings that occur.
-func encode(args []any) ([]byte, bool) {
+func (l *loader) encode(args []any) ([]byte, bool) {
 	if len(args) != 2 {
 		return nil, false
 	}
@@ -205,7 +206,8 @@ func encode(args []any) ([]byte, bool) {
 	if !ok || !ok2 {
 		return nil, false
 	}
-	switch strings.ToLower(encoding) {
+	l.take(len(text))
+	switch encoding {
 	case "latin1", "latin-1", "iso-8859-1", "ascii":
 		return toLatin1(text)
 	case "utf-8", "utf8":
@@ -239,6 +241,7 @@ func callSize(l *loader, _ *classNode, args []any, _ How) any {
 		if !ok {
 			return nil
 		}
+		l.take(32 * len(items))
 		for _, it := range items {
 			n, ok := asInt(it)
 			if !ok {
@@ -262,16 +265,23 @@ func restoreTypeTag(l *loader, _ *classNode, args []any, _ How) any {
 	return &sameNode{made: made{l}, raw: args[0]}
 }
 
-// callReconstructor is copyreg._reconstructor(class, base, state), by which protocols 0 and 1 make objects. With object as base
-// it is what NEWOBJ does.
+// callReconstructor is copyreg._reconstructor(class, base, state), by which protocols 0 and 1 make objects. With object as base, or
+// one that cannot change, it is what NEWOBJ does.
 func callReconstructor(l *loader, _ *classNode, args []any, _ How) any {
 	if len(args) != 3 {
 		return nil
 	}
 	class, ok := args[0].(*classNode)
 	base, ok2 := args[1].(*classNode)
-	if !ok || !ok2 || canonicalSymbol(base.g.Module, base.g.Name) != (symbol{"builtins", "object"}) {
+	if !ok || !ok2 {
 		return nil
 	}
-	return class.invoke(nil, NewObj)
+	switch s := canonicalSymbol(base.g.Module, base.g.Name); {
+	case s.module != "builtins":
+	case s.name == "object":
+		return class.invoke(nil, NewObj)
+	case s.name == "int" || s.name == "float" || s.name == "complex" || s.name == "str" || s.name == "bytes" || s.name == "tuple" || s.name == "frozenset":
+		return class.invoke(args[2:], NewObj)
+	}
+	return nil
 }

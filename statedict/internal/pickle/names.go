@@ -119,7 +119,7 @@ func objectType(o *Object) string {
 				}
 			}
 		}
-		if _, ok := NumpyArray(o); ok {
+		if _, ok := arrayParts(o); ok {
 			return "ndarray"
 		}
 		if n, ok := NumpyScalar(o); ok {
@@ -134,6 +134,9 @@ func objectType(o *Object) string {
 				break
 			}
 			class, name = inner, name+"()"
+		}
+		if g, ok := class.Class.(*Global); ok {
+			return g.String() + name
 		}
 		return TypeName(class.Class) + name
 	}

@@ -74,6 +74,7 @@ func (l *loader) dims(size, stride any) (shape, steps []int64, bad string) {
 	case len(a) > maxRank:
 		return nil, nil, fmt.Sprintf("%d dimensions, more than %d", len(a), maxRank)
 	}
+	l.take(16 * len(a))
 	both := l.slabs.dims(2 * len(a))
 	for i := range a {
 		n, ok := asInt(a[i])
@@ -108,7 +109,7 @@ func (n *tensorNode) keep(c *classNode, args []any) *TensorExtra {
 		n.t.Extra = &TensorExtra{}
 	}
 	n.t.Extra.Func = c.g
-	n.pend().args = clone(args)
+	n.pend().args = n.l.clone(args)
 	return n.t.Extra
 }
 
@@ -193,6 +194,9 @@ func rebuildTensor(form Form) callFunc {
 	}
 }
 
+// maxMetadata bounds the pairs that are looked at for each tensor that names the same dict.
+const maxMetadata = 16
+
 // metadata reads the trailing dict of v2 and v3: {'conj': True}, {'neg': True}, or what a backend adds.
 func (n *tensorNode) metadata(raw any) {
 	d, ok := raw.(*dictNode)
@@ -203,7 +207,7 @@ func (n *tensorNode) metadata(raw any) {
 		}
 		return
 	}
-	for i := 0; i+1 < len(d.items); i += 2 {
+	for i := 0; i+1 < min(len(d.items), 2*maxMetadata); i += 2 {
 		switch d.items[i] {
 		case "conj":
 			n.t.Conj = asBool(d.items[i+1])
@@ -416,9 +420,10 @@ func rebuildFromNumpy(l *loader, c *classNode, args []any, _ How) any {
 	n.keep(c, args).Device = deviceName(args[2])
 	n.part("data", args[0])
 	l.late = append(l.late, func() {
-		if info, ok := NumpyArray(n.t.Extra.Parts[0].Value); ok {
-			n.t.Shape = info.Shape
-			n.t.Stride = rowMajor(info.Shape)
+		if a, ok := arrayParts(n.t.Extra.Parts[0].Value); ok {
+			if shape, ok := a.dims(); ok {
+				n.t.Shape, n.t.Stride = shape, rowMajor(shape)
+			}
 		}
 	})
 	return n
@@ -506,7 +511,7 @@ func rebuildParameter(l *loader, c *classNode, args []any, _ How) any {
 // oldParameter is torch.nn.parameter.Parameter called with (tensor[, requires_grad]), of torch 0.1 to 0.3; a BUILD follows.
 func oldParameter(l *loader, c *classNode, args []any, how How) any {
 	n := &paramNode{made: made{l}, p: &Parameter{RequiresGrad: true, OldClass: true}, class: c, how: how}
-	n.args = clone(args)
+	n.args = l.clone(args)
 	if len(args) > 0 {
 		n.data, _ = args[0].(*tensorNode)
 	}
