@@ -13,6 +13,8 @@ type GlobalRef struct {
 	Offset int64
 	// Count is how many opcodes do.
 	Count int
+	// Called tells whether an opcode calls it, or makes an object of it.
+	Called bool
 }
 
 // String is module and name joined by a dot.
@@ -27,21 +29,25 @@ type Report struct {
 	// Globals are the distinct names, by first appearance: of GLOBAL, INST, STACK_GLOBAL whatever way its two strings
 	// came to the stack, and extension codes (module "copyreg", name "_inverted_registry[N]").
 	Globals []GlobalRef
+	// Inside are the strings of the stream that are pickles themselves, or are given to a function that reads pickles.
+	Inside []Inside
+	// InsideOver tells that there were more than the maxInside listed.
+	InsideOver bool
 }
 
 // kind is what is known of a stack entry without running anything.
 type kind uint8
 
 const (
-	kAtom  kind = iota // None, bool, int, float, bytes, bytearray
+	kAtom  kind = iota // None, bool, int, float, bytes, bytearray; ref of the last two: see scanner.data
 	kStr               // ref: its opcode
-	kTuple             //
+	kTuple             // ref: see scanner.data
 	kList              //
 	kDict              //
 	kSet
 	kFrozenSet
 	kGlobal // ref: index in Report.Globals
-	kMade   // the result of a call or of a persistent id
+	kMade   // the result of a call or of a persistent id; ref: see scanner.data
 )
 
 var kindNames = [...]string{"a plain value", "a string", "a tuple", "a list", "a dict", "a set", "a frozenset", "a class", "an object"}
@@ -109,6 +115,7 @@ type scanner struct {
 	memo     memo
 	names    map[[2]string]int // index in report.Globals
 	globals  []int32           // that index, for each opcode that resolved one
+	inside   map[uint32]int    // index in report.Inside by ref
 	pos      int               // opcode at work
 	frameEnd int               // 0 outside frames
 	nodes    int64
@@ -369,7 +376,7 @@ func (s *scanner) step(op byte, from, to int) *Error {
 		}
 		return s.make(kAtom, 0, cost, 0)
 	case opBinBytes, opShortBinBytes, opBinBytes8, opByteArray8:
-		return s.make(kAtom, 0, costString+2*int64(to-from), 0)
+		return s.bytes(from, to)
 	case opBinUnicode, opShortBinUnicode, opBinUnicode8, opBinString, opShortBinString, opString, opUnicode:
 		if op == opString && !quoted(s.p[from:to]) {
 			return malformed(s.pos, "a STRING without quotes")
@@ -448,11 +455,12 @@ func (s *scanner) tuple(n int) *Error {
 		return malformed(s.pos, "the stack is empty")
 	}
 	cost, depth := sum(s.stack[at:])
+	ref := s.data(s.stack[at:])
 	s.stack = s.stack[:at]
 	if err := s.charge(costTuple + int64(n)*costRef); err != nil {
 		return err
 	}
-	return s.push(slot{cost: uint32(min(cost+costTuple+int64(n)*costRef, 1<<31)), depth: depth + 1, kind: kTuple})
+	return s.push(slot{ref: ref, cost: uint32(min(cost+costTuple+int64(n)*costRef, 1<<31)), depth: depth + 1, kind: kTuple})
 }
 
 func (s *scanner) fromMark(op byte, from, to int) *Error {
@@ -468,7 +476,7 @@ func (s *scanner) fromMark(op byte, from, to int) *Error {
 	own := int64(costMade)
 	switch op {
 	case opTuple:
-		e.kind = kTuple
+		e.kind, e.ref = kTuple, s.data(items)
 	case opList:
 		e.kind = kList
 	case opDict:
@@ -492,12 +500,14 @@ func (s *scanner) fromMark(op byte, from, to int) *Error {
 		if k := items[0].kind; k != kGlobal && k != kMade {
 			return malformed(s.pos, "%s is called", kindNames[k])
 		}
+		e.ref = s.called(items[0], s.data(items[1:]))
 	case opInst:
 		e.kind = kMade
 		idx, err := s.name(s.p[from:to])
 		if err != nil {
 			return err
 		}
+		e.ref = s.called(slot{kind: kGlobal, ref: uint32(idx)}, s.data(items))
 		own = costOfCall(&s.report.Globals[idx])
 	}
 	if e.kind != kTuple {
@@ -601,6 +611,7 @@ func (s *scanner) call(op byte) *Error {
 		return malformed(s.pos, "%s in place of arguments", kindNames[args.kind])
 	}
 	own := int64(costMade)
+	ref := s.called(class, args.ref)
 	if class.kind == kGlobal {
 		g := &s.report.Globals[class.ref]
 		own = costOfCall(g)
@@ -613,7 +624,7 @@ func (s *scanner) call(op byte) *Error {
 		return err
 	}
 	cost, depth := sum([]slot{class, args, kwargs})
-	return s.push(slot{cost: uint32(min(cost+own, 1<<31)), depth: depth + 1, kind: kMade})
+	return s.push(slot{ref: ref, cost: uint32(min(cost+own, 1<<31)), depth: depth + 1, kind: kMade})
 }
 
 // global is GLOBAL, STACK_GLOBAL and the extension codes.
