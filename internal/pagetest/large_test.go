@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/weightroom/weightroom/statedict"
 )
 
 // tasks starts to collect the long tasks of the page, those over 50 ms.
@@ -19,8 +21,12 @@ func TestManyKeys(t *testing.T) {
 		keys = append(keys, fmt.Sprintf("model.layers.%d.experts.%d.%s", i/1000, i/4%250, []string{"gate.weight", "up.weight", "down.weight", "norm"}[i%4]))
 	}
 	file := safetensors(t, keys...)
+	torch := write(t, "model.pth", native(t, file, `{"recipe":1,"steps":[]}`, statedict.TorchZip))
 	b := newTab(t)
 	start := time.Now()
+	b.choose(torch)
+	t.Logf("as a torch file: opened in %v, %s bytes read", time.Since(start), b.str("document.documentElement.dataset.bytesRead"))
+	start = time.Now()
 	b.choose(file)
 	opened := time.Since(start)
 	if got := b.role("summary"); got != "100,000 keys · 800 kB" {
