@@ -255,6 +255,10 @@ func (p *part) plain(err error) error {
 	var le *os.LinkError
 	switch {
 	case errors.As(err, &pe) && strings.HasSuffix(pe.Path, ".part"):
+		var se *os.SyscallError // "copy_file_range" helps nobody
+		if errors.As(pe.Err, &se) {
+			pe = &os.PathError{Err: se.Err}
+		}
 		return fmt.Errorf("writing %q: %w", p.target, pe.Err)
 	case errors.As(err, &le):
 		return fmt.Errorf("writing %q: %w", p.target, le.Err)

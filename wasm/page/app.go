@@ -258,9 +258,6 @@ func (a *app) edit(change func(r *model.Recipe) bool, fail func(error), done fun
 		if err != nil {
 			return err
 		}
-		if st.At == "" && len(st.Steps) == 0 && !next.HasAt {
-			st.At = w.about.At // the file as it is: the recipe was empty and had nothing to find
-		}
 		w.recipe, w.rows, w.state = next, rows, st
 		w.effects = append(append([]message.Step(nil), st.Steps...), w.effects[min(len(st.Steps), len(w.effects)):]...)
 		w.effects = w.effects[:min(len(w.effects), len(next.Steps))]

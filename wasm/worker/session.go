@@ -91,9 +91,6 @@ func (o *opened) after(doc json.RawMessage) (*statedict.Checkpoint, *statedict.R
 	if err != nil {
 		return nil, nil, err
 	}
-	if len(r.Steps) == 0 && !r.HasAt {
-		return o.base, &statedict.Report{}, nil
-	}
 	cp, report, err := r.Apply(o.base, nil)
 	if err != nil {
 		return nil, nil, err
