@@ -252,4 +252,3 @@ func pointer(node Value) unsafe.Pointer {
 	}
 	return nil
 }
-

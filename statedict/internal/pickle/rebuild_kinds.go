@@ -278,4 +278,3 @@ func rebuildFromType(form Form) callFunc {
 		return n
 	}
 }
-

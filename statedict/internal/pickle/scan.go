@@ -342,4 +342,3 @@ func (s *scanner) hashable(items []slot, step int) *Error {
 	}
 	return nil
 }
-
