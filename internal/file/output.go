@@ -276,7 +276,12 @@ func (p *part) CopyExtent(ctx context.Context, x statedict.Extent) (bool, error)
 	if _, err := in.Seek(x.Off, io.SeekStart); err != nil {
 		return false, nil
 	}
+	at, err := p.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return false, nil
+	}
 	n, err := p.ReadFrom(io.LimitReader(in.File, x.Len))
+	startWriteback(p.File, at, n)
 	if err == nil && n < x.Len {
 		err = &statedict.SourceError{Source: x.Source.Name, Offset: x.Off + n, Err: fmt.Errorf("%w: it ends early", statedict.ErrSourceChanged)}
 	}
