@@ -165,13 +165,14 @@ func (l *loader) storageID(items []any) any {
 		n = clash
 	}
 	if len(items) > 5 && items[5] != nil {
-		return l.window(n, items[5])
+		return l.window(n, items[3], items[5])
 	}
 	return n
 }
 
-// window resolves the view metadata of old legacy files: (view key, offset, size) in elements.
-func (l *loader) window(root *storageNode, view any) any {
+// window resolves the view metadata of old legacy files: (view key, offset, size) in elements. Its location is that of its own
+// id.
+func (l *loader) window(root *storageNode, location, view any) any {
 	items, _ := tupleItems(view)
 	if len(items) != 3 {
 		return nil
@@ -186,7 +187,8 @@ func (l *loader) window(root *storageNode, view any) any {
 		return n
 	}
 	r := root.s
-	n := l.newStorage(Storage{Tag: r.Tag, Key: key, Location: r.Location, DType: r.DType, Untyped: r.Untyped, Class: r.Class, Numel: size, Root: r, Offset: off})
+	n := l.newStorage(Storage{Tag: r.Tag, Key: key, DType: r.DType, Untyped: r.Untyped, Class: r.Class, Numel: size, Root: r, Offset: off})
+	n.s.Location, _ = location.(string)
 	n.bad = root.bad
 	if off < 0 || size < 0 || off > r.Numel || size > r.Numel-off {
 		n.bad = fmt.Sprintf("storage %s: a window of %d elements from %d on, but %s has %d", quoteKey(key), size, off, quoteKey(r.Key), r.Numel)
