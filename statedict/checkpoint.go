@@ -131,6 +131,10 @@ type Global struct {
 // String is module and name joined by a dot.
 func (g Global) String() string { return g.Module + "." + g.Name }
 
+// Verdict is "safe" for a name on the safe list, "unsafe" for what is known to be dangerous, else "unknown". Names are
+// compared byte for byte.
+func (g Global) Verdict() string { return pickle.Verdict(g.Module, g.Name) }
+
 // Finding is something to know about a file that opened.
 type Finding struct {
 	Code    string `json:"code"` // F_TRAILING, …

@@ -82,7 +82,7 @@ Exit codes: 0 done; 1 failed; 2 usage; 3 check or diff found differences, or sca
 	})
 	root.PersistentFlags().BoolVar(&e.lenient, "lenient", false, "open a file that two readers could understand differently; it cannot be edited")
 	root.PersistentFlags().StringVar(&e.maxUnpacked, "max-unpacked", "", "most bytes that a gzip or zstd FILE may unpack to (default 64 times its size, at least 1GiB)")
-	root.AddCommand(e.lsCommand(), e.editCommand(), e.serveCommand())
+	root.AddCommand(e.lsCommand(), e.showCommand(), e.editCommand(), e.scanCommand(), e.verifyCommand(), e.serveCommand())
 	return root
 }
 
@@ -94,6 +94,9 @@ func (e *usageError) Error() string { return e.msg }
 // errFound ends a command whose answer is "not equal" or "not safe": it has been printed already.
 var errFound = errors.New("differences found")
 
+// errFaults ends a verify that has printed its faults as JSON.
+var errFaults = errors.New("faults found")
+
 var errInterrupted = errors.New("interrupted")
 
 // report prints err and answers the exit code for it.
@@ -103,6 +106,9 @@ func (e *env) report(err error, asJSON bool) int {
 	}
 	if errors.Is(err, errFound) {
 		return exitFound
+	}
+	if errors.Is(err, errFaults) {
+		return exitFailed
 	}
 	if errors.Is(err, syscall.EPIPE) { // the reader of our output has seen enough
 		return exitDone

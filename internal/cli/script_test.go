@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -96,7 +97,7 @@ func makeSafetensors(ts *testscript.TestScript, neg bool, args []string) {
 			hole += 4 * n
 		} else {
 			for j := range n {
-				data = binary.LittleEndian.AppendUint32(data, uint32(j))
+				data = binary.LittleEndian.AppendUint32(data, math.Float32bits(float32(j)))
 			}
 		}
 		if i > 0 {

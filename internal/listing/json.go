@@ -90,18 +90,8 @@ func (l *Listing) WriteJSON(out io.Writer) error {
 			n++
 		}
 	}
-	b = append(b, "],\n \"findings\": ["...)
-	for i, f := range l.cp.Findings {
-		b = comma(b, i, "\n  ")
-		b = append(b, `{"code": `...)
-		b = AppendString(b, f.Code)
-		b = append(b, `, "message": `...)
-		b = AppendString(b, f.Message)
-		b = append(b, `, "path": `...)
-		b = AppendString(b, f.Path)
-		b = append(b, '}')
-	}
-	w.Write(append(b, "]}\n"...))
+	b = append(b, "],\n \"findings\": "...)
+	w.Write(append(appendFindings(b, l.cp.Findings), "}\n"...))
 	return w.Flush()
 }
 
@@ -115,6 +105,29 @@ func comma(b []byte, i int, lead string) []byte {
 	return append(b, lead...)
 }
 
+// DType is the entry's dtype: torch's name, or the format's own where torch has none ("Q8_0").
+func DType(e *statedict.Entry) string {
+	if e.Info != nil && e.Info.Code != "" {
+		return e.Info.Code
+	}
+	return e.DType.String()
+}
+
+// NBytes is the bytes of the entry's elements, -1 for an impossible shape. Of a composite it counts the parts.
+func NBytes(e *statedict.Entry) int64 {
+	switch {
+	case e.Info != nil && e.Info.Code != "":
+		return e.Info.CodeBytes
+	case e.Info != nil && e.Storage == statedict.NoStorage && len(e.Info.Parts) > 0:
+		var sum int64
+		for i := range e.Info.Parts {
+			sum += max(e.Info.Parts[i].NBytes(), 0)
+		}
+		return sum
+	}
+	return e.NBytes()
+}
+
 func appendEntry(b []byte, cp *statedict.Checkpoint, e *statedict.Entry, names []string) []byte {
 	b = append(b, `{"dict": `...)
 	b = AppendString(b, e.Dict)
@@ -123,7 +136,7 @@ func appendEntry(b []byte, cp *statedict.Checkpoint, e *statedict.Entry, names [
 	b = append(b, `, "path": `...)
 	b = AppendString(b, e.Path())
 	b = append(b, `, `...)
-	b = appendView(b, &e.View, names)
+	b = appendView(b, &e.View, DType(e), NBytes(e), names)
 	device, layout := "", "strided"
 	if e.Storage != statedict.NoStorage {
 		device = cp.Storages[e.Storage].Location
@@ -163,9 +176,9 @@ func appendEntry(b []byte, cp *statedict.Checkpoint, e *statedict.Entry, names [
 }
 
 // appendView appends the members that an entry and a part of one have in common.
-func appendView(b []byte, v *statedict.View, names []string) []byte {
+func appendView(b []byte, v *statedict.View, dtype string, nbytes int64, names []string) []byte {
 	b = append(b, `"dtype": `...)
-	b = AppendString(b, v.DType.String())
+	b = AppendString(b, dtype)
 	b = append(b, `, "shape": `...)
 	b = appendInts(b, v.Shape)
 	b = append(b, `, "stride": `...)
@@ -179,10 +192,10 @@ func appendView(b []byte, v *statedict.View, names []string) []byte {
 		b = AppendString(b, names[v.Storage])
 	}
 	b = append(b, `, "nbytes": `...)
-	if n := v.NBytes(); n < 0 {
+	if nbytes < 0 {
 		b = append(b, "null"...) // an impossible shape, see "bad"
 	} else {
-		b = strconv.AppendInt(b, n, 10)
+		b = strconv.AppendInt(b, nbytes, 10)
 	}
 	return b
 }
@@ -210,7 +223,8 @@ func appendInfo(b []byte, in *statedict.TensorInfo, names []string) []byte {
 			b = append(b, `{"name": `...)
 			b = AppendString(b, in.Parts[i].Name)
 			b = append(b, `, `...)
-			b = appendView(b, &in.Parts[i].View, names)
+			v := &in.Parts[i].View
+			b = appendView(b, v, v.DType.String(), v.NBytes(), names)
 			b = append(b, '}')
 		}
 		b = append(b, ']')
@@ -227,6 +241,10 @@ func appendObject(b []byte, o statedict.Object) []byte {
 	b = AppendString(b, o.Path)
 	b = append(b, `, "type": `...)
 	b = AppendString(b, o.Type)
+	if o.IsRef {
+		b = append(b, `, "ref": `...)
+		b = AppendString(b, o.Ref)
+	}
 	if o.HasValue {
 		b = append(b, `, "value": `...)
 		b = appendValue(b, o.Value)

@@ -82,7 +82,7 @@ func (l *Listing) Sort(by string) error {
 		slices.SortStableFunc(l.entries, func(a, b int) int { return strings.Compare(e[a].Path(), e[b].Path()) })
 	case "size":
 		slices.SortStableFunc(l.entries, func(a, b int) int {
-			x, y := e[a].NBytes(), e[b].NBytes()
+			x, y := NBytes(&e[a]), NBytes(&e[b])
 			switch {
 			case x > y:
 				return -1

@@ -82,6 +82,9 @@ type table struct {
 
 func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
 
+// widest is the longest key, in columns, that others are aligned to.
+const widest = 100
+
 // write prints the rows; the first is the heading. What stands in the last column is dim.
 func (t *table) write(w io.Writer, s styles) {
 	var width []int
@@ -90,14 +93,16 @@ func (t *table) write(w io.Writer, s styles) {
 			if i == len(width) {
 				width = append(width, 0)
 			}
-			width[i] = max(width[i], columns(c))
+			if n := columns(c); n > width[i] && (i > 0 || n <= widest) {
+				width[i] = n
+			}
 		}
 	}
 	var b strings.Builder
 	for n, r := range t.rows {
 		b.Reset()
 		for i, c := range r {
-			pad := strings.Repeat(" ", width[i]-columns(c))
+			pad := strings.Repeat(" ", max(0, width[i]-columns(c)))
 			switch {
 			case i < len(t.right) && t.right[i]:
 				c = pad + c
@@ -138,7 +143,7 @@ func (l *Listing) writeTable(w io.Writer, s styles) {
 	first := make(map[statedict.StorageID]int)
 	for _, i := range l.entries {
 		e := &l.cp.Entries[i]
-		t.add(show(l.below(e.Path())), e.DType.String(), Shape(e.Shape), Size(e.NBytes()), l.note(i, first))
+		t.add(show(l.below(e.Path())), DType(e), Shape(e.Shape), Size(NBytes(e)), l.note(i, first))
 	}
 	t.write(w, s)
 	fmt.Fprintln(w)
@@ -190,7 +195,7 @@ func (l *Listing) note(i int, first map[statedict.StorageID]int) string {
 		} else {
 			first[e.Storage] = i
 		}
-		if n := e.NBytes(); st.NBytes > n && st.NBytes-n > 64 {
+		if n := NBytes(e); st.NBytes > n && st.NBytes-n > 64 {
 			notes = append(notes, "view of a storage of "+Size(st.NBytes))
 		}
 		if !e.Contiguous() {
@@ -225,7 +230,10 @@ func (l *Listing) writeObjects(w io.Writer, t Text, s styles) {
 			continue
 		}
 		value := ""
-		if o.HasValue {
+		switch {
+		case o.IsRef:
+			value = "the same as " + show(o.Ref)
+		case o.HasValue:
 			value = show(string(appendValue(nil, o.Value)))
 		}
 		path := show(l.below(o.Path))
@@ -252,7 +260,7 @@ func (l *Listing) totals() string {
 	storages := make(map[statedict.StorageID]bool)
 	for _, i := range l.entries {
 		e := &l.cp.Entries[i]
-		name := e.DType.String()
+		name := DType(e)
 		if counts[name] == 0 {
 			order = append(order, name)
 		}

@@ -58,7 +58,7 @@ func (l *Listing) writeTree(w io.Writer, s styles) {
 		label := s.dim(ln.indent+branch) + show(name)
 		if n.entry >= 0 {
 			e := &l.cp.Entries[n.entry]
-			t.add(label, e.DType.String(), Shape(e.Shape), Size(e.NBytes()), l.note(n.entry, first))
+			t.add(label, DType(e), Shape(e.Shape), Size(NBytes(e)), l.note(n.entry, first))
 			continue
 		}
 		t.add(label, "", count(n.count, "tensor"), Size(n.nbytes), "")
@@ -75,7 +75,7 @@ func (l *Listing) writeTree(w io.Writer, s styles) {
 const maxDepth = 100
 
 func (n *node) insert(e *statedict.Entry, i int, path string) {
-	nbytes := max(e.NBytes(), 0)
+	nbytes := max(NBytes(e), 0)
 	for depth := 1; ; depth++ {
 		n.count++
 		n.nbytes += nbytes

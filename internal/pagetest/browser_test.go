@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -134,7 +135,7 @@ func (b *tab) listen(ev any) {
 			b.requests = append(b.requests, ev.Request.URL)
 		}
 	case *runtime.EventConsoleAPICalled:
-		if ev.Type == runtime.ConsoleAPICalledTypeError {
+		if ev.Type == runtime.ConsoleAPICalledTypeError || ev.Type == runtime.ConsoleAPICalledTypeLog { // Go's panics are logs
 			var words []string
 			for _, a := range ev.Args {
 				words = append(words, string(a.Value)+a.Description)
@@ -186,19 +187,21 @@ func (b *tab) do(actions ...chromedp.Action[chromedp.Void]) {
 // js evaluates an expression; arguments stand in it as $1, $2, ….
 func js[T any](b *tab, expr string, args ...any) T {
 	b.Helper()
-	for i := len(args) - 1; i >= 0; i-- {
-		v, err := json.Marshal(args[i])
+	expr = argument.ReplaceAllStringFunc(expr, func(place string) string {
+		v, err := json.Marshal(args[place[1]-'1'])
 		if err != nil {
 			b.Fatal(err)
 		}
-		expr = strings.ReplaceAll(expr, fmt.Sprintf("$%d", i+1), string(v))
-	}
+		return string(v)
+	})
 	v, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expr, chromedp.EvalAwaitPromise))
 	if err != nil {
 		b.Fatalf("%s: %v", expr, err)
 	}
 	return v
 }
+
+var argument = regexp.MustCompile(`\$[1-9]`)
 
 func (b *tab) str(expr string, args ...any) string {
 	b.Helper()
@@ -214,7 +217,9 @@ func (b *tab) until(expr string, args ...any) {
 			return
 		}
 		if time.Since(start) > 5*time.Second {
-			b.clean(); b.Fatalf("never true: %s %v\nstate %s, error %q", expr, args, b.str("document.documentElement.dataset.state"), b.role("error"))
+			b.clean()
+			b.Fatalf("never true: %s %v\nstate %s, error %q, in the panel %q", expr, args, b.str("document.documentElement.dataset.state"), b.role("error"),
+				b.str("document.querySelector('.preview-error')?.innerText"))
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
@@ -245,7 +250,13 @@ func (b *tab) click(action string) {
 // fill sets a field of the open panel as a script would.
 func (b *tab) fill(field, value string) {
 	b.Helper()
-	js[bool](b, `(() => { const f = document.querySelector('[data-field='+$1+']'); f.value = $2; return f.dispatchEvent(new Event("input", {bubbles: true})) })()`, field, value)
+	b.set("[data-field="+field+"]", value)
+}
+
+// set does so for the element of a selector.
+func (b *tab) set(selector, value string) {
+	b.Helper()
+	js[bool](b, `(() => { const f = document.querySelector($1); f.value = $2; return f.dispatchEvent(new Event("input", {bubbles: true})) })()`, selector, value)
 }
 
 // apply confirms the open panel and waits until it is done.
@@ -271,11 +282,17 @@ func (b *tab) paths(kind string) []string {
 	return js[[]string](b, `[...document.querySelectorAll('[role=row][data-kind='+$1+']')].filter(r => !r.hidden).sort((a, b) => a.ariaRowIndex - b.ariaRowIndex).map(r => r.dataset.path)`, kind)
 }
 
+// pick chooses the format of the open export.
+func (b *tab) pick(format string) {
+	b.Helper()
+	js[bool](b, `(() => { const f = document.querySelector('select[data-field=format]'); f.value = $1; return f.dispatchEvent(new Event("change", {bubbles: true})) })()`, format)
+}
+
 // export saves the open checkpoint and returns the bytes.
 func (b *tab) export(format, name string) []byte {
 	b.Helper()
 	b.click("export")
-	js[bool](b, `(() => { const f = document.querySelector('select[data-field=format]'); f.value = $1; return f.dispatchEvent(new Event("change", {bubbles: true})) })()`, format)
+	b.pick(format)
 	b.fill("name", name)
 	b.apply()
 	path := filepath.Join(b.downloads, name)

@@ -18,7 +18,7 @@ const partSize = 4 << 20
 // Compose is the output file as a Blob of parts: slices of the sources for what is copied, bytes for the rest. Only
 // conversions and the checksums of records that have none are read; progress counts those bytes.
 //
-// At most partSize bytes are held at once.
+// What casts lose is added to f.Cast. At most partSize bytes are held at once.
 func Compose(ctx context.Context, f *statedict.File, b *Breath, progress func(done int64)) (js.Value, error) {
 	c := composer{ctx: ctx, file: f, breath: b, progress: progress, covered: map[int][]int{}, sums: map[int]uint32{}}
 	for i, s := range f.Segments {
@@ -96,7 +96,11 @@ func (c *composer) sum(sums []int, b []byte) {
 // stream writes the bytes of one segment to w, as the codec itself would.
 func (c *composer) stream(s statedict.Segment, w interface{ Write([]byte) (int, error) }) error {
 	one := statedict.File{Name: c.file.Name, Size: s.Len(), Segments: []statedict.Segment{s}}
-	return one.Write(c.ctx, w, nil)
+	err := one.Write(c.ctx, w, nil)
+	c.file.Cast.Overflowed += one.Cast.Overflowed
+	c.file.Cast.Flushed += one.Cast.Flushed
+	c.file.Cast.NaNs += one.Cast.NaNs
+	return err
 }
 
 // literal keeps small bytes back, so that neighbours make one part.

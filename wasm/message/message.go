@@ -7,6 +7,7 @@ package message
 import (
 	"encoding/json"
 	"errors"
+	"strings"
 
 	"github.com/weightroom/weightroom/statedict"
 )
@@ -144,6 +145,9 @@ type Error struct {
 	Hint    string   `json:",omitempty"`
 	Keys    []string `json:",omitempty"` // the first keys concerned
 	More    int      `json:",omitempty"` // how many keys follow those
+	Step    int      `json:",omitempty"` // 1-based step of the recipe
+	Nothing bool     `json:",omitempty"` // the step would touch nothing
+	Roots   []string `json:",omitempty"` // the parts of the object tree that hold what a format cannot hold
 }
 
 func (e *Error) Error() string { return e.Message }
@@ -167,16 +171,34 @@ func FromError(err error) *Error {
 	switch {
 	case errors.As(err, &ke):
 		e.setKeys(ke.Keys)
-		short := *ke
-		short.Keys = nil
-		e.Message = short.Error()
+		e.Step = ke.Step
+		e.Message, e.Nothing = strings.CutPrefix(ke.Msg, "touches nothing: ")
+		if strings.Contains(e.Hint, "optional: true") {
+			e.Hint = "" // the page has no such switch
+		}
 	case errors.As(err, &ue):
 		e.setKeys(ue.Keys)
 		e.Message = ue.What
+		e.Roots = roots(ue.Keys)
 	case errors.As(err, &xe):
 		e.setKeys(xe.Globals)
 	}
 	return e
+}
+
+// roots is the first part of each path, once.
+func roots(paths []string) (out []string) {
+	seen := map[string]bool{}
+	for _, p := range paths {
+		if i := strings.IndexAny(p, ".["); i > 0 {
+			p = p[:i]
+		}
+		if !seen[p] {
+			seen[p] = true
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 func (e *Error) setKeys(keys []string) {

@@ -3,6 +3,7 @@
 package page
 
 import (
+	"strconv"
 	"syscall/js"
 
 	"honnef.co/go/js/dom/v2"
@@ -78,7 +79,7 @@ func setProgress(bar element, done, total int64) {
 		bar.RemoveAttribute("aria-valuenow")
 		return
 	}
-	percent := js.ValueOf(float64(done)*100/float64(total)).Call("toFixed", 1).String()
+	percent := strconv.FormatFloat(float64(done)*100/float64(total), 'f', 1, 64)
 	span.Style().SetProperty("width", percent+"%", "")
 	bar.SetAttribute("aria-valuenow", percent)
 }

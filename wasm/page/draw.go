@@ -14,6 +14,7 @@ import (
 // draw shows everything that follows from the workspace, except the tree and an open panel.
 func (a *app) draw() {
 	w := a.open
+	root.SetAttribute("data-open", "")
 	show(role("welcome"), false)
 	show(role("work"), true)
 	show(role("file"), true)

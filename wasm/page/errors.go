@@ -39,7 +39,7 @@ func (a *app) words(err error) (msg, hint string, keys []string, more int) {
 	return model.VisibleAll(msg), model.VisibleAll(sentence(hint)), keys, more
 }
 
-// sentence begins with a capital and ends with a full stop.
+// sentence begins with a capital and ends with a full stop, or with the colon in front of a list.
 func sentence(s string) string {
 	if s == "" {
 		return ""
@@ -47,7 +47,7 @@ func sentence(s string) string {
 	if c := s[0]; 'a' <= c && c <= 'z' {
 		s = string(c-'a'+'A') + s[1:]
 	}
-	if last := s[len(s)-1]; last != '.' && last != '!' && last != '?' {
+	if last := s[len(s)-1]; last != '.' && last != '!' && last != '?' && last != ':' {
 		s += "."
 	}
 	return s

@@ -20,7 +20,8 @@ type exporter struct {
 	format  element
 	name    element
 	asked   int
-	problem error // of the last plan
+	problem error    // of the last plan
+	roots   []string // what the format can't hold
 	saving  bool
 	started time.Time
 }
@@ -118,9 +119,7 @@ func (e *exporter) changed() {
 func (e *exporter) drawPlan(p *message.Planned, err error) {
 	a := e.app
 	e.problem = err
-	a.drawProblem(find(e.el, ".preview-error"), err)
-	unsafe := err != nil && message.FromError(err).Code == "E_UNSAFE" || find(e.el, "[data-field=unsafe]").Get("checked").Bool()
-	show(find(e.el, ".agree"), unsafe)
+	e.drawRefusal(err)
 	facts, findings := find(e.el, ".facts"), find(e.el, ".findings")
 	clear(facts)
 	clear(findings)
@@ -158,6 +157,38 @@ func (e *exporter) drawPlan(p *message.Planned, err error) {
 		}
 		findings.AppendChild(a.finding(statedict.Finding{Message: a.text.Text("export.dropped", "names", names)}))
 	}
+}
+
+// drawRefusal says why a file of this format can't be written, and offers what the page can do about it.
+func (e *exporter) drawRefusal(err error) {
+	a := e.app
+	agree, unsafe := find(e.el, ".agree"), find(e.el, "[data-field=unsafe]").Get("checked").Bool()
+	leave := find(e.el, "[data-action=leave-out]")
+	e.roots = nil
+	if err != nil {
+		m := *message.FromError(err)
+		switch {
+		case m.Code == "E_UNSAFE":
+			unsafe, m.Hint = true, a.text.Text("export.unsafe.hint")
+		case len(m.Roots) > 0:
+			e.roots, m.Hint = m.Roots, a.text.Text("export.leave.hint")
+		}
+		err = &m
+	}
+	a.drawProblem(find(e.el, ".preview-error"), err)
+	show(agree, unsafe)
+	show(leave, len(e.roots) > 0)
+}
+
+// leaveOut makes what the format cannot hold a step of the recipe, and asks again.
+func (e *exporter) leaveOut() {
+	var paths []string
+	for _, r := range e.roots {
+		paths = append(paths, strings.ReplaceAll(r, ",", `\,`))
+	}
+	op := model.Op{Spec: model.DropObjects, Values: map[string]string{"paths": strings.Join(paths, ", ")}}
+	e.app.edit(func(r *model.Recipe) bool { r.Push(op); return true },
+		func(err error) { e.app.drawProblem(find(e.el, ".preview-error"), err) }, e.changed)
 }
 
 // submit saves. The browser shows its dialog only while a click is fresh, so that comes first of all.

@@ -57,6 +57,10 @@ func (a *app) act(action string) {
 		}
 	case "close-panel":
 		a.closePanel()
+	case "leave-out":
+		if e, ok := a.panel.(*exporter); ok {
+			e.leaveOut()
+		}
 	case "expand-all", "collapse-all":
 		v := a.tree.view
 		v.SetAll(0, int32(len(v.Tree.Nodes)), action == "expand-all")

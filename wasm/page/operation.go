@@ -4,6 +4,7 @@ package page
 
 import (
 	"context"
+	"strings"
 	"syscall/js"
 	"time"
 
@@ -164,18 +165,29 @@ func (o *operation) drawPreview(p *message.Previewed, empty bool) {
 	switch {
 	case empty:
 		setText(line, a.text.Text("preview.empty"))
+	case p.Error != nil && p.Error.Nothing:
+		setText(line, a.nothing(p.Error))
 	case p.Error != nil:
 		setText(line, "")
 	default:
 		setText(line, a.effect(&p.Step))
 	}
 	o.el.Get("classList").Call("toggle", "idle", empty)
-	if p.Error != nil {
+	if p.Error != nil && !p.Error.Nothing {
 		a.drawProblem(find(o.el, ".preview-error"), p.Error)
 	} else {
 		a.drawProblem(find(o.el, ".preview-error"), nil)
 	}
 	a.drawChanges(find(o.el, ".preview > .changes"), &p.Step)
+}
+
+// nothing says why a step would touch nothing, which while somebody types is no error yet.
+func (a *app) nothing(e *message.Error) string {
+	msg, hint, _, _ := a.words(e)
+	if hint == "" && len(a.open.state.Dicts) > 1 {
+		hint = a.text.Text("preview.elsewhere")
+	}
+	return strings.TrimSpace(msg + " " + hint)
 }
 
 // markField says below a field what is wrong with it; "" puts its hint back.

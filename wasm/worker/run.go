@@ -212,6 +212,7 @@ func (w *worker) export(j *job, req *message.PlanRequest) (*message.Exported, []
 		total += readBytes(&plan.Files[i])
 	}
 	var blobs []any
+	var cast statedict.CastReport
 	var written []statedict.Source
 	for i := range plan.Files {
 		f := &plan.Files[i]
@@ -222,6 +223,9 @@ func (w *worker) export(j *job, req *message.PlanRequest) (*message.Exported, []
 			return nil, nil, err
 		}
 		before += readBytes(f)
+		cast.Overflowed += f.Cast.Overflowed
+		cast.Flushed += f.Cast.Flushed
+		cast.NaNs += f.Cast.NaNs
 		blobs = append(blobs, b)
 		written = append(written, blob.NewFile(b, f.Name, w.breath).Source())
 	}
@@ -230,7 +234,7 @@ func (w *worker) export(j *job, req *message.PlanRequest) (*message.Exported, []
 		return nil, nil, err
 	}
 	w.saved[req.Handle] = plan
-	return &message.Exported{Files: planned.Files, Cast: plan.Report.Cast, BytesRead: w.bytesRead()}, blobs, nil
+	return &message.Exported{Files: planned.Files, Cast: cast, BytesRead: w.bytesRead()}, blobs, nil
 }
 
 func (w *worker) verify(j *job, req *message.VerifyRequest) error {

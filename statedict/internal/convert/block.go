@@ -76,7 +76,7 @@ func encodeFloat32(dst []byte, stage []uint32, to dtype.DType, nan uint16) {
 	case dtype.Float16:
 		dst = dst[:len(stage)*2]
 		for i, u := range stage {
-			le.PutUint16(dst[i*2:], uint16(float16.narrow(u)))
+			le.PutUint16(dst[i*2:], float16FromFloat32(u))
 		}
 	case dtype.BFloat16:
 		dst = dst[:len(stage)*2]

@@ -53,28 +53,33 @@ func countNarrow(dst, src []byte, to, from dtype.DType, c *Counts) {
 	fs, ts := int(from.Size()), int(to.Size())
 	for len(src) > 0 {
 		n := min(blockLen, len(src)/fs)
-		stageFloat32(x[:n], src[:n*fs], from)
-		stageFloat32(y[:n], dst[:n*ts], to)
-		done := countFast(x[:n], y[:n], c)
+		done := 0
+		if hasVectors() {
+			done = countFast(asFloat32(x[:n], src, from), asFloat32(y[:n], dst, to), n, c)
+		}
+		decodeFloat32(x[done:n], src[done*fs:], from)
+		decodeFloat32(y[done:n], dst[done*ts:], to)
 		countFloat32s(x[done:n], y[done:n], c)
 		src, dst = src[n*fs:], dst[n*ts:]
 	}
 }
 
-// stageFloat32 is decodeFloat32 by the quickest road.
-func stageFloat32(stage []uint32, src []byte, from dtype.DType) {
+// asFloat32 gives the bytes of the elements as float32, staging them unless they are that already. Only called where
+// vectors are.
+func asFloat32(stage []uint32, b []byte, d dtype.DType) []byte {
 	switch {
-	case from.Size() == 1:
-		t := (*[1024]byte)(table(dtype.Float32, from))
-		for i, b := range src[:len(stage)] {
-			stage[i] = le.Uint32(t[4*int(b):])
+	case d == dtype.Float32:
+		return b[:4*len(stage)]
+	case d.Size() == 1:
+		t := (*[1024]byte)(table(dtype.Float32, d))
+		for i, c := range b[:len(stage)] {
+			stage[i] = le.Uint32(t[4*int(c):])
 		}
-	case hasAVX2:
-		done := decodeFast(stageBytes(stage), src, len(stage), from)
-		decodeFloat32(stage[done:], src[done*int(from.Size()):], from)
 	default:
-		decodeFloat32(stage, src, from)
+		done := decodeFast(stageBytes(stage), b, len(stage), d)
+		decodeFloat32(stage[done:], b[done*int(d.Size()):], d)
 	}
+	return stageBytes(stage)
 }
 
 func countFloat32s(xs, ys []uint32, c *Counts) {

@@ -1,10 +1,6 @@
 package convert
 
-import (
-	"unsafe"
-
-	"github.com/weightroom/weightroom/statedict/internal/dtype"
-)
+import "github.com/weightroom/weightroom/statedict/internal/dtype"
 
 //go:noescape
 func float16AVX2(dst, src *byte, n int)
@@ -19,10 +15,10 @@ func fromFloat16AVX2(dst, src *byte, n int)
 func fromBFloat16AVX2(dst, src *byte, n int)
 
 //go:noescape
-func float8AVX2(dst, src *byte, n int, c *narrowConstants)
+func float8AVX2(dst, src *byte, n int, c *Narrowing)
 
 //go:noescape
-func countAVX2(x, y *uint32, n int, sums *[5][8]uint32)
+func countAVX2(x, y *byte, n int, sums *[5][8]uint32)
 
 func cpuFeatures() (ecx1, ebx7, xcr0 uint32)
 
@@ -33,23 +29,7 @@ var hasAVX2 = func() bool {
 	return ecx1&(osxsave|avx|f16c) == osxsave|avx|f16c && xcr0&6 == 6 && ebx7&(1<<5) != 0
 }()
 
-// narrowConstants are minifloat's numbers as float8AVX2 wants them.
-type narrowConstants struct {
-	bias, magic, normal, limit, over, inf, nan, oneZero, shift uint32
-}
-
-func (f *minifloat) constants() *narrowConstants {
-	shift := 23 - f.mantissa
-	c := &narrowConstants{
-		bias:  1<<(shift-1) - 1 - (127-f.bias)<<23,
-		magic: (127 - f.bias + shift + 1) << 23, normal: (128 - f.bias) << 23,
-		limit: f.limit - 1, over: f.over, inf: inf32, nan: f.nan, shift: shift,
-	}
-	if f.oneZero {
-		c.oneZero = 1<<32 - 1
-	}
-	return c
-}
+func hasVectors() bool { return hasAVX2 }
 
 // encodeFast casts a multiple of 16 elements from float32 and returns their number; 0 where there is no vector code.
 func encodeFast(dst, src []byte, n int, to dtype.DType, nan uint16) int {
@@ -63,7 +43,7 @@ func encodeFast(dst, src []byte, n int, to dtype.DType, nan uint16) int {
 	case dtype.BFloat16:
 		bfloat16AVX2(&dst[:2*n][0], &src[:4*n][0], n, uint32(nan))
 	case dtype.Float8E4M3FN, dtype.Float8E5M2, dtype.Float8E4M3FNUZ, dtype.Float8E5M2FNUZ:
-		float8AVX2(&dst[:n][0], &src[:4*n][0], n, float8(to).constants())
+		float8AVX2(&dst[:n][0], &src[:4*n][0], n, narrowing(float8(to)))
 	default:
 		return 0
 	}
@@ -87,19 +67,14 @@ func decodeFast(dst, src []byte, n int, from dtype.DType) int {
 	return n
 }
 
-// stageBytes sees staged float32 bits as bytes; this processor is little-endian.
-func stageBytes(stage []uint32) []byte {
-	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(stage))), 4*len(stage))
-}
-
-// countFast counts a multiple of 16 of at most blockLen elements and returns their number.
-func countFast(x, y []uint32, c *Counts) int {
-	n := len(x) &^ 15
+// countFast compares a multiple of 16 of at most blockLen elements, both sides as float32, and returns their number.
+func countFast(x, y []byte, n int, c *Counts) int {
+	n &^= 15
 	if !hasAVX2 || n == 0 {
 		return 0
 	}
 	var sums [5][8]uint32
-	countAVX2(&x[0], &y[:n][0], n, &sums)
+	countAVX2(&x[:4*n][0], &y[:4*n][0], n, &sums)
 	for i, total := range []*int64{&c.Overflowed, &c.Flushed, &c.Rounded, &c.NaN, &c.LostNaN} {
 		for _, s := range sums[i] {
 			*total += int64(s)

@@ -191,7 +191,7 @@ loop:
 	VZEROUPPER
 	RET
 
-// func countAVX2(x, y *uint32, n int, sums *[5][8]uint32)
+// func countAVX2(x, y *byte, n int, sums *[5][8]uint32)
 // Adds to sums, in lanes: overflowed, flushed, rounded, NaN, lost NaN.
 TEXT ·countAVX2(SB), NOSPLIT, $0-32
 	MOVQ x+0(FP), SI

@@ -7,7 +7,6 @@ import (
 	"math/big"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 	"unsafe"
 )
 
@@ -74,15 +73,9 @@ type textID struct {
 	n  int
 }
 
-// identity of a string. CPython has one object for the empty string and for each character up to U+00FF.
 func identity(s string) textID {
-	if len(s) <= 2 {
-		if len(s) == 0 {
-			return textID{}
-		}
-		if r, n := utf8.DecodeRuneInString(s); n == len(s) && r <= 0xff && r != utf8.RuneError {
-			return textID{n: 1 + int(r)}
-		}
+	if s == "" {
+		return textID{}
 	}
 	return textID{unsafe.StringData(s), len(s)}
 }
@@ -360,7 +353,7 @@ const latin1Name = "latin1"
 
 func (e *emitter) encoded(b []byte) {
 	e.global("_codecs", "encode")
-	e.text(latin1(b))
+	e.text(Interned(latin1(b)))
 	e.text(latin1Name)
 	e.op(opTuple2)
 	e.memoize()

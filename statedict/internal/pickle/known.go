@@ -244,16 +244,23 @@ func callSize(l *loader, _ *classNode, args []any, _ How) any {
 	return &valueNode{made: made{l}, v: out}
 }
 
-// callReconstructor is copyreg._reconstructor(class, base, state), by which protocols 0 and 1 make objects. With object as base
-// it is what NEWOBJ does.
+// callReconstructor is copyreg._reconstructor(class, base, state), by which protocols 0 and 1 make objects. With object as base, or
+// one that cannot change, it is what NEWOBJ does.
 func callReconstructor(l *loader, _ *classNode, args []any, _ How) any {
 	if len(args) != 3 {
 		return nil
 	}
 	class, ok := args[0].(*classNode)
 	base, ok2 := args[1].(*classNode)
-	if !ok || !ok2 || canonicalSymbol(base.g.Module, base.g.Name) != (symbol{"builtins", "object"}) {
+	if !ok || !ok2 {
 		return nil
 	}
-	return class.invoke(nil, NewObj)
+	switch s := canonicalSymbol(base.g.Module, base.g.Name); {
+	case s.module != "builtins":
+	case s.name == "object":
+		return class.invoke(nil, NewObj)
+	case s.name == "int" || s.name == "float" || s.name == "complex" || s.name == "str" || s.name == "bytes" || s.name == "tuple" || s.name == "frozenset":
+		return class.invoke(args[2:], NewObj)
+	}
+	return nil
 }

@@ -107,6 +107,7 @@ type loader struct {
 func (l *loader) run() (root any, err *Error) {
 	stream, consts, _ := l.scan.rewrite(-1)
 	l.consts = consts
+	l.scan.memo = memo{} // the largest part of a scan
 	for i := range l.scan.report.Globals {
 		g := &l.scan.report.Globals[i]
 		l.classes = append(l.classes, newClass(l, g.Module, g.Name))
@@ -140,7 +141,8 @@ func (l *loader) run() (root any, err *Error) {
 
 // located gives an error of the VM the offset in the original stream.
 func (l *loader) located(e *Error, read int) *Error {
-	_, _, at := l.scan.rewrite(read)
+	again, _ := scan(l.scan.p, l.opt.Limits)
+	_, _, at := again.rewrite(read)
 	e.Offset = int64(at)
 	return e
 }

@@ -135,6 +135,9 @@ func objectType(o *Object) string {
 			}
 			class, name = inner, name+"()"
 		}
+		if g, ok := class.Class.(*Global); ok {
+			return g.String() + name
+		}
 		return TypeName(class.Class) + name
 	}
 	return "object"

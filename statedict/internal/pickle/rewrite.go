@@ -2,7 +2,9 @@ package pickle
 
 import (
 	"encoding/binary"
+	"math"
 	"strconv"
+	"strings"
 )
 
 // Extension codes of the rewritten stream. The VM asks us for their values; constants follow.
@@ -30,10 +32,11 @@ type rewriter struct {
 	*scanner
 	out    []byte
 	consts []Value
-	global []int32 // consts index of a global's first use, -1 before
-	refs   int     // opcodes so far that resolved a global
-	slots  uint32  // memo slots given out
-	count  int64   // memo entries set so far, what MEMOIZE numbers by
+	global []int32   // consts index of a global's first use, -1 before
+	refs   int       // opcodes so far that resolved a global
+	slots  uint32    // memo slots given out
+	count  int64     // memo entries set so far, what MEMOIZE numbers by
+	chars  [256]bool // one-character strings so far
 }
 
 // globalConst marks a place in consts that the loader fills with a class.
@@ -65,8 +68,10 @@ func (w *rewriter) resolved() int {
 }
 
 func (w *rewriter) resetMemo() {
-	for i := range w.memo.dense {
-		w.memo.dense[i].seen = false
+	for _, page := range w.memo.pages {
+		for i := range page {
+			page[i].seen = false
+		}
 	}
 	for _, e := range w.memo.sparse {
 		e.seen = false
@@ -183,6 +188,16 @@ func (w *rewriter) class(idx int) {
 }
 
 func (w *rewriter) text(arg []byte) {
+	if c, ok := oneChar(arg); ok {
+		// Go has one string for a byte. CPython mostly has, too, but a stream that writes one twice had two.
+		s := Interned(string(arg))
+		if w.chars[c] {
+			s = strings.Clone(s)
+		}
+		w.chars[c] = true
+		w.constant(s)
+		return
+	}
 	if len(arg) < 256 {
 		w.out = append(w.out, opShortBinUnicode, byte(len(arg)))
 	} else {
@@ -199,6 +214,9 @@ func (w *rewriter) number(v Value) {
 		} else {
 			w.out = append(w.out, opNewFalse)
 		}
+		return
+	case float64:
+		w.out = binary.BigEndian.AppendUint64(append(w.out, opBinFloat), math.Float64bits(v))
 		return
 	case int64:
 		if v >= -1<<31 && v < 1<<31 {

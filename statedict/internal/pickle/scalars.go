@@ -41,6 +41,9 @@ func parseNumber(op byte, arg []byte) (Value, bool) {
 		if err != nil && !math.IsInf(f, 0) { // 1e999 is inf in Python as well
 			return nil, false
 		}
+		if f != f {
+			f = math.Float64frombits(0x7ff8 << 48) // Python's; Go has another
+		}
 		return f, true
 	case opInt:
 		switch string(arg) {
@@ -266,4 +269,33 @@ func hexValue(b []byte, from, n int) (uint32, bool) {
 	}
 	v, err := strconv.ParseUint(string(b[from:from+n]), 16, 32)
 	return uint32(v), err == nil
+}
+
+// oneChar tells a text of one character up to U+00FF.
+func oneChar(b []byte) (c byte, ok bool) {
+	switch {
+	case len(b) == 1:
+		return b[0], b[0] < utf8.RuneSelf
+	case len(b) == 2 && (b[0] == 0xc2 || b[0] == 0xc3) && b[1]&0xc0 == 0x80:
+		return b[0]<<6 | b[1]&0x3f, true
+	}
+	return 0, false
+}
+
+var latin1Chars = func() (t [256]string) {
+	for c := range t {
+		t[c] = string(rune(c))
+	}
+	return t
+}()
+
+// Interned returns s as the one string that it is in CPython, where all strings of one character up to U+00FF are the same
+// object. Texts that an edit makes go through it, so that the pickle refers to one of them where Python's would.
+func Interned(s string) string {
+	if len(s) <= 2 {
+		if c, ok := oneChar([]byte(s)); ok {
+			return latin1Chars[c]
+		}
+	}
+	return s
 }

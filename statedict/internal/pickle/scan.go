@@ -3,6 +3,7 @@ package pickle
 import (
 	"encoding/binary"
 	"strconv"
+	"strings"
 )
 
 // GlobalRef is a name that an opcode of the stream resolves, or would.
@@ -32,17 +33,18 @@ type Report struct {
 type kind uint8
 
 const (
-	kAtom   kind = iota // None, bool, int, float, bytes, bytearray
-	kStr                // ref: its opcode
-	kTuple              //
-	kList               //
-	kDict               //
-	kSet                // also frozenset
-	kGlobal             // ref: index in Report.Globals
-	kMade               // the result of a call or of a persistent id
+	kAtom  kind = iota // None, bool, int, float, bytes, bytearray
+	kStr               // ref: its opcode
+	kTuple             //
+	kList              //
+	kDict              //
+	kSet
+	kFrozenSet
+	kGlobal // ref: index in Report.Globals
+	kMade   // the result of a call or of a persistent id
 )
 
-var kindNames = [...]string{"a plain value", "a string", "a tuple", "a list", "a dict", "a set", "a class", "an object"}
+var kindNames = [...]string{"a plain value", "a string", "a tuple", "a list", "a dict", "a set", "a frozenset", "a class", "an object"}
 
 func (k kind) unhashable() bool { return k == kList || k == kDict || k == kSet }
 
@@ -61,38 +63,40 @@ type memoSlot struct {
 	set, used, seen bool
 }
 
-// memo is indexed by what the stream says; a dense table serves the usual numbering, a map the outliers.
+// memo is indexed by what the stream says; pages serve the usual numbering, a map the outliers.
 type memo struct {
-	dense  []memoSlot
+	pages  []*[memoPage]memoSlot
 	sparse map[uint32]*memoSlot
 	count  int64 // entries that are set
 }
 
+const memoPage = 1024
+
 // at returns the entry of idx, or nil where there can be none.
 func (m *memo) at(idx uint32) *memoSlot {
-	if int64(idx) < int64(len(m.dense)) {
-		return &m.dense[idx]
+	if page := int(idx / memoPage); page < len(m.pages) {
+		return &m.pages[page][idx%memoPage]
 	}
 	return m.sparse[idx]
 }
 
-// grow returns the entry of idx, making room for it.
-func (m *memo) grow(idx uint32) *memoSlot {
+// grow returns the entry of idx, making room for it, and what it costs beyond the pages: those are gone before the VM runs.
+func (m *memo) grow(idx uint32) (e *memoSlot, cost int64) {
 	if e := m.at(idx); e != nil {
-		return e
+		return e, 0
 	}
-	if len(m.sparse) == 0 && int64(idx) <= 2*m.count+1024 {
-		for int64(len(m.dense)) <= int64(idx) {
-			m.dense = append(m.dense, memoSlot{})
+	if len(m.sparse) == 0 && int64(idx) <= 2*m.count+memoPage {
+		for int64(len(m.pages))*memoPage <= int64(idx) {
+			m.pages = append(m.pages, new([memoPage]memoSlot))
 		}
-		return &m.dense[idx]
+		return m.at(idx), 0
 	}
 	if m.sparse == nil {
 		m.sparse = make(map[uint32]*memoSlot)
 	}
-	e := new(memoSlot)
+	e = new(memoSlot)
 	m.sparse[idx] = e
-	return e
+	return e, costSparse
 }
 
 // scanner simulates the stack machine with kinds in place of values.
@@ -129,21 +133,40 @@ func scan(p []byte, lim *Limits) (*scanner, *Error) {
 	return s, err
 }
 
-// Estimated bytes that values cost while the VM and then our tree hold them.
+// Estimated bytes that values cost while the VM and then our tree hold them, with half as much for what the garbage collector
+// has not seen yet. The storms of the tests show how good the estimates are.
 const (
 	costRef    = 16  // a stack entry, an item of a tuple or list
 	costScalar = 24  // a boxed number
+	costLong   = 160 // one beyond 64 bits
 	costString = 48  // header and box, without the text
 	costTuple  = 80  // both headers
 	costMark   = 280 // gopickle makes room for 16 entries
 	costList   = 144 // ours in the VM and in the tree
 	costDict   = 240
-	costMade   = 320 // a tensor, a storage, an object
+	costItem   = 24 // an entry in a list or dict, besides the stack's
+	costPair   = 48 // a pair of a dict, besides that: the tree's own, and the look-up for equal keys
+	costMade   = 320
+	costTensor = 200 // a plain one, or a storage
+	costTorch  = 640 // other results of torch's functions
 	costGlobal = 200 // once per name
-	costMemo   = 24  // a memo slot of the scan
-	costSparse = 100 // one in its map
+	costSparse = 100 // a memo slot outside the pages
 	costUsed   = 64  // a slot that is read: an entry of the VM's map
 )
+
+// A MARK costs the VM as much time as ten other opcodes.
+const markOpcodes = 10
+
+// costOfCall is what the result of a call costs.
+func costOfCall(g *GlobalRef) int64 {
+	switch {
+	case leavesNoArgs(g.Module, g.Name):
+		return costTensor
+	case strings.HasPrefix(g.Module, "torch"):
+		return costTorch
+	}
+	return costMade
+}
 
 func (s *scanner) run() *Error {
 	end := len(s.p)
@@ -332,6 +355,7 @@ func (s *scanner) step(op byte, from, to int) *Error {
 		if int64(len(s.marks)) >= s.lim.Marks {
 			return overLimit(s.pos, "open marks", s.lim.Marks)
 		}
+		s.report.Opcodes += markOpcodes - 1
 		s.marks = append(s.marks, len(s.stack))
 	case opNone, opNewTrue, opNewFalse, opBinInt1:
 		return s.make(kAtom, 0, costRef, 0)
@@ -339,7 +363,11 @@ func (s *scanner) step(op byte, from, to int) *Error {
 		if err := checkNumber(op, s.p[from:to]); err != "" {
 			return malformed(s.pos, "%s", err)
 		}
-		return s.make(kAtom, 0, costScalar+int64(to-from), 0)
+		cost := int64(costScalar)
+		if to-from > 4 && op != opBinFloat && op != opFloat {
+			cost = costLong + int64(to-from)
+		}
+		return s.make(kAtom, 0, cost, 0)
 	case opBinBytes, opShortBinBytes, opBinBytes8, opByteArray8:
 		return s.make(kAtom, 0, costString+2*int64(to-from), 0)
 	case opBinUnicode, opShortBinUnicode, opBinUnicode8, opBinString, opShortBinString, opString, opUnicode:
@@ -401,7 +429,7 @@ func (s *scanner) step(op byte, from, to int) *Error {
 			}
 			s.memory -= int64(id.cost)
 		}
-		return s.make(kMade, 0, costMade, 0)
+		return s.make(kMade, 0, costTensor, 0)
 	case opReadOnlyBuffer:
 		if e, err := s.top(); err != nil {
 			return err
@@ -437,6 +465,7 @@ func (s *scanner) fromMark(op byte, from, to int) *Error {
 	}
 	cost, depth := sum(items)
 	e := slot{cost: uint32(min(cost+costMark, 1<<31)), depth: depth + 1}
+	own := int64(costMade)
 	switch op {
 	case opTuple:
 		e.kind = kTuple
@@ -451,7 +480,7 @@ func (s *scanner) fromMark(op byte, from, to int) *Error {
 			return err
 		}
 	case opFrozenSet:
-		e.kind = kSet
+		e.kind = kFrozenSet
 		if err := s.hashable(items, 1); err != nil {
 			return err
 		}
@@ -465,12 +494,14 @@ func (s *scanner) fromMark(op byte, from, to int) *Error {
 		}
 	case opInst:
 		e.kind = kMade
-		if _, err := s.name(s.p[from:to]); err != nil {
+		idx, err := s.name(s.p[from:to])
+		if err != nil {
 			return err
 		}
+		own = costOfCall(&s.report.Globals[idx])
 	}
 	if e.kind != kTuple {
-		if err := s.charge(costMade); err != nil {
+		if err := s.charge(own); err != nil {
 			return err
 		}
 	}
@@ -521,6 +552,13 @@ func (s *scanner) fill(op byte) *Error {
 	if target.kind != want && target.kind != kMade {
 		return malformed(s.pos, "%s cannot take items of %s", kindNames[target.kind], kindNames[want])
 	}
+	cost := int64(len(items)) * costItem
+	if want != kList {
+		cost += int64(len(items)) * costPair / 2
+	}
+	if err := s.charge(cost); err != nil {
+		return err
+	}
 	return s.into(target, items)
 }
 
@@ -562,17 +600,20 @@ func (s *scanner) call(op byte) *Error {
 	if args.kind != kTuple {
 		return malformed(s.pos, "%s in place of arguments", kindNames[args.kind])
 	}
+	own := int64(costMade)
 	if class.kind == kGlobal {
-		if g := &s.report.Globals[class.ref]; leavesNoArgs(g.Module, g.Name) {
+		g := &s.report.Globals[class.ref]
+		own = costOfCall(g)
+		if leavesNoArgs(g.Module, g.Name) {
 			s.memory -= min(int64(args.cost), 4096)
-			return s.make(kMade, 0, costMade, 0)
+			return s.make(kMade, 0, own, 0)
 		}
 	}
-	if err := s.charge(costMade); err != nil {
+	if err := s.charge(own); err != nil {
 		return err
 	}
 	cost, depth := sum([]slot{class, args, kwargs})
-	return s.push(slot{cost: uint32(min(cost+costMade, 1<<31)), depth: depth + 1, kind: kMade})
+	return s.push(slot{cost: uint32(min(cost+own, 1<<31)), depth: depth + 1, kind: kMade})
 }
 
 // global is GLOBAL, STACK_GLOBAL and the extension codes.
@@ -700,15 +741,11 @@ func (s *scanner) put(op byte, from, to int) *Error {
 		return err
 	}
 	value := *top
-	e := s.memo.grow(idx)
+	e, cost := s.memo.grow(idx)
+	if err := s.charge(cost); err != nil {
+		return err
+	}
 	if !e.set {
-		cost := int64(costMemo)
-		if int64(idx) >= int64(len(s.memo.dense)) {
-			cost = costSparse
-		}
-		if err := s.charge(cost); err != nil {
-			return err
-		}
 		s.memo.count++
 		if s.memo.count > s.lim.Memo {
 			return overLimit(s.pos, "memo slots", s.lim.Memo)

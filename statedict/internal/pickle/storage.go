@@ -76,6 +76,9 @@ func (l *loader) persistent(id any) (any, error) {
 
 // unknownID keeps an id that torch would not understand either.
 func (l *loader) unknownID(id any) any {
+	if l.bad++; l.bad > maxBad {
+		panic(overLimit(0, "impossible tensors", maxBad))
+	}
 	n := &objectNode{made: made{l}, class: &Global{Name: "persistent_load"}, args: []any{id}}
 	l.find(Finding{Code: FindingUnsupported, Message: "a persistent id that names no storage"})
 	return n
@@ -165,14 +168,14 @@ func (l *loader) storageID(items []any) any {
 		n = clash
 	}
 	if len(items) > 5 && items[5] != nil {
-		return l.window(n, items[3], items[5])
+		location, _ := items[3].(string)
+		return l.window(n, location, items[5])
 	}
 	return n
 }
 
-// window resolves the view metadata of old legacy files: (view key, offset, size) in elements. Its location is that of its own
-// id.
-func (l *loader) window(root *storageNode, location, view any) any {
+// window resolves the view metadata of old legacy files: (view key, offset, size) in elements.
+func (l *loader) window(root *storageNode, location string, view any) any {
 	items, _ := tupleItems(view)
 	if len(items) != 3 {
 		return nil
@@ -187,8 +190,7 @@ func (l *loader) window(root *storageNode, location, view any) any {
 		return n
 	}
 	r := root.s
-	n := l.newStorage(Storage{Tag: r.Tag, Key: key, DType: r.DType, Untyped: r.Untyped, Class: r.Class, Numel: size, Root: r, Offset: off})
-	n.s.Location, _ = location.(string)
+	n := l.newStorage(Storage{Tag: r.Tag, Key: key, Location: location, DType: r.DType, Untyped: r.Untyped, Class: r.Class, Numel: size, Root: r, Offset: off})
 	n.bad = root.bad
 	if off < 0 || size < 0 || off > r.Numel || size > r.Numel-off {
 		n.bad = fmt.Sprintf("storage %s: a window of %d elements from %d on, but %s has %d", quoteKey(key), size, off, quoteKey(r.Key), r.Numel)

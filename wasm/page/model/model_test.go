@@ -296,7 +296,7 @@ func TestRecipe(t *testing.T) {
 
 func TestSplit(t *testing.T) {
 	for in, want := range map[string]string{
-		"": "", " a , b,": "a|b", "{a,b},c": "{a,b}|c", "re:a{1,2},b": "re:a{1,2},b", `a\,b,c`: `a\,b|c`, `end\`: `end\`, ",,": "", "[,]x,y": "[,]x|y",
+		"": "", " a , b,": "a|b", "{a,b},c": "{a,b}|c", "re:a{1,2},b": "re:a{1,2},b", `a\,b,c`: `a,b|c`, `{a\,b},c`: `{a\,b}|c`, `end\`: `end\`, ",,": "", "[,]x,y": "[,]x|y",
 	} {
 		if got := strings.Join(Split(in), "|"); got != want {
 			t.Errorf("Split(%q) = %q, want %q", in, got, want)

@@ -35,6 +35,9 @@ var Specs = []*Spec{
 	{Action: "extract", Name: "extract", Fields: []Field{{Name: "prefix"}}},
 }
 
+// DropObjects has no button: an export offers it, where a format holds tensors only.
+var DropObjects = &Spec{Action: "drop-objects", Name: "drop_objects", Fields: []Field{{Name: "paths", List: true}}}
+
 // SpecOf is the operation with that data-action, nil for none.
 func SpecOf(action string) *Spec {
 	for _, s := range Specs {
@@ -130,6 +133,9 @@ func Split(s string) []string {
 			}
 		}
 		if item := strings.TrimSpace(s[start:i]); item != "" {
+			if !strings.ContainsAny(item, "{[") {
+				item = strings.ReplaceAll(item, `\,`, ",")
+			}
 			out = append(out, item)
 		}
 		start = i + 1

@@ -1,0 +1,124 @@
+package cli
+
+import (
+	"bufio"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weightroom/weightroom/internal/listing"
+	"github.com/weightroom/weightroom/statedict"
+)
+
+func (e *env) scanCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "scan FILE...",
+		Short: "List what unpickling the file would import and call; nothing is imported",
+		Long: `List what unpickling the file would import and call; nothing is imported.
+
+Every global that any opcode of any pickle in the file resolves is judged: safe (holds data, or rebuilds tensors), unsafe
+(known to run programs or code), unknown (anything else). The exit code is 3 when one is not safe.`,
+		Args: minArgs(1, "FILE"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			cp, set, err := e.open(cmd.Context(), args)
+			if err != nil {
+				return err
+			}
+			defer set.Close()
+			safe := true
+			for _, g := range cp.Globals {
+				safe = safe && g.Verdict() == "safe"
+			}
+			if asJSON {
+				err = listing.WriteScanJSON(e.out, cp, safe)
+			} else {
+				err = e.writeScan(cp, safe)
+			}
+			if err == nil && !safe {
+				return errFound
+			}
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON document on stdout")
+	return cmd
+}
+
+func (e *env) writeScan(cp *statedict.Checkpoint, safe bool) error {
+	w := bufio.NewWriter(e.out)
+	bad := 0
+	for _, g := range cp.Globals {
+		if g.Verdict() != "safe" {
+			bad++
+		}
+		fmt.Fprintf(w, "%-8s %s  %s byte %d\n", g.Verdict(), listing.Escape(g.String()), listing.Escape(g.Record), g.Position)
+	}
+	for _, f := range cp.Findings {
+		if f.Code != "F_GLOBAL" { // listed above
+			fmt.Fprintf(w, "%-8s %s  %s\n", f.Code, listing.Escape(f.Message), listing.Escape(f.Path))
+		}
+	}
+	switch {
+	case safe:
+		fmt.Fprintf(w, "safe: %d globals, all of them data\n", len(cp.Globals))
+	default:
+		fmt.Fprintf(w, "not safe: %d of %d globals are outside the safe list\n", bad, len(cp.Globals))
+	}
+	return w.Flush()
+}
+
+func (e *env) verifyCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "verify FILE...",
+		Short: "Read every byte and compare it with the checksums, bounds and sizes that the file states",
+		Args:  minArgs(1, "FILE"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			cp, set, err := e.open(cmd.Context(), args)
+			if err != nil {
+				return err
+			}
+			defer set.Close()
+			var total int64
+			for _, s := range cp.Sources {
+				total += s.Size
+			}
+			update, done := e.progress(strings.Join(args, " "), total)
+			faults, checked, err := cp.CheckBytes(cmd.Context(), update)
+			done()
+			if err != nil {
+				return err
+			}
+			// A tensor that cannot be read is a fault here, although the file opens.
+			for _, f := range cp.Findings {
+				if f.Code == "F_TENSOR_BAD" {
+					faults = append(faults, f)
+				}
+			}
+			if asJSON {
+				err = writeJSON(e.out, struct {
+					OK       bool                `json:"ok"`
+					Checked  int64               `json:"checked_bytes"`
+					Faults   []statedict.Finding `json:"faults"`
+					Findings []statedict.Finding `json:"findings"`
+				}{len(faults) == 0, checked, append([]statedict.Finding{}, faults...), append([]statedict.Finding{}, cp.Findings...)})
+				if err == nil && len(faults) > 0 {
+					return errFaults
+				}
+				return err
+			}
+			if len(faults) > 0 {
+				for _, f := range faults {
+					fmt.Fprintf(e.out, "%s  %q  %s\n", f.Code, f.Path, listing.Escape(f.Message))
+				}
+				return &statedict.FormatError{Code: "E_CHECKSUM", Offset: -1, Msg: fmt.Sprintf("%d of the checks failed", len(faults))}
+			}
+			_, err = fmt.Fprintf(e.out, "every byte is as the file states: %s checked\n", listing.Size(checked))
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON document on stdout")
+	return cmd
+}

@@ -1,0 +1,118 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weightroom/weightroom/internal/listing"
+	"github.com/weightroom/weightroom/statedict"
+)
+
+func (e *env) showCommand() *cobra.Command {
+	var asJSON bool
+	opt := statedict.InspectOptions{Values: 8}
+	cmd := &cobra.Command{
+		Use:   "show FILE... KEY",
+		Short: "Show one tensor: where it lies, its hash, statistics, histogram, first values",
+		Args:  minArgs(2, "FILE and KEY"),
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, start string) ([]string, cobra.ShellCompDirective) {
+			if len(args) == 0 {
+				return nil, cobra.ShellCompDirectiveDefault
+			}
+			return e.completeKeys(cmd.Context(), args, start), cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			cp, set, err := e.open(cmd.Context(), args[:len(args)-1])
+			if err != nil {
+				return err
+			}
+			defer set.Close()
+			entry, err := listing.Find(cp, args[len(args)-1])
+			if err != nil {
+				return err
+			}
+			if opt.Values < 0 || opt.Bins < 0 || opt.Values > 1<<20 || opt.Bins > 1<<16 {
+				return &usageError{msg: "--values goes up to 1048576 and --histogram to 65536"}
+			}
+			update, done := e.progress(entry.Key, max(entry.NBytes(), 0))
+			opt.Progress = update
+			found, err := cp.Inspect(cmd.Context(), entry.View, opt)
+			done()
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return listing.WriteInspectionJSON(e.out, entry, found)
+			}
+			return writeInspection(e.out, cp, entry, found)
+		},
+	}
+	f := cmd.Flags()
+	f.BoolVar(&asJSON, "json", false, "one JSON document on stdout")
+	f.IntVar(&opt.Values, "values", opt.Values, "how many of the first elements to show")
+	f.IntVar(&opt.Bins, "histogram", 0, "a histogram with so many `BINS`")
+	return cmd
+}
+
+// completeKeys offers the keys of the files already on the command line.
+func (e *env) completeKeys(ctx context.Context, paths []string, start string) (keys []string) {
+	cp, set, err := e.open(ctx, paths)
+	if err != nil {
+		return nil
+	}
+	defer set.Close()
+	for i := range cp.Entries {
+		if p := cp.Entries[i].Path(); strings.HasPrefix(p, start) && listing.Escape(p) == p {
+			keys = append(keys, p)
+		}
+	}
+	return keys
+}
+
+func writeInspection(out io.Writer, cp *statedict.Checkpoint, e *statedict.Entry, found *statedict.Inspection) error {
+	w := bufio.NewWriter(out)
+	fmt.Fprintf(w, "%s\n", listing.Escape(e.Path()))
+	line := func(name, value string) { fmt.Fprintf(w, "  %-9s %s\n", name, value) }
+	line("dtype", listing.DType(e))
+	line("shape", listing.Shape(e.Shape))
+	line("size", listing.Size(listing.NBytes(e)))
+	if e.Storage != statedict.NoStorage {
+		st := &cp.Storages[e.Storage]
+		line("storage", fmt.Sprintf("%s of %s on %s, offset %d, stride %s", listing.Escape(strconv.Quote(st.Key)), listing.Size(st.NBytes), listing.Escape(st.Location), e.Offset, listing.Shape(e.Stride)))
+	}
+	line("sha256", found.SHA256)
+	if s := found.Stats; s != nil {
+		if s.Finite > 0 {
+			line("range", fmt.Sprintf("%s to %s", number(s.Min), number(s.Max)))
+			line("mean", fmt.Sprintf("%s, std %s", number(s.Mean), number(s.Std)))
+		}
+		line("counts", fmt.Sprintf("%d elements, %d zeros, %d NaN, %d Inf", s.Numel, s.Zeros, s.NaN, s.Inf))
+	}
+	most := int64(1)
+	for _, n := range found.Counts {
+		most = max(most, n)
+	}
+	for i, n := range found.Counts {
+		bar := strings.Repeat("█", int((n*40+most-1)/most))
+		fmt.Fprintf(w, "  %12s  %-40s %d\n", number(found.Edges[i]), bar, n)
+	}
+	if len(found.Values) > 0 {
+		var text []string
+		for _, v := range found.Values {
+			text = append(text, fmt.Sprint(v))
+		}
+		if numel := e.Numel(); int64(len(text)) < numel {
+			text = append(text, "…")
+		}
+		line("values", strings.Join(text, " "))
+	}
+	return w.Flush()
+}
+
+func number(f float64) string { return strconv.FormatFloat(f, 'g', 6, 64) }

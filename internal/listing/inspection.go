@@ -1,0 +1,97 @@
+package listing
+
+import (
+	"io"
+	"strconv"
+
+	"github.com/weightroom/weightroom/statedict"
+)
+
+// Find is the entry whose whole path is name, or the only one whose key in its mapping is.
+func Find(cp *statedict.Checkpoint, name string) (*statedict.Entry, error) {
+	var found *statedict.Entry
+	var also []string
+	for i := range cp.Entries {
+		e := &cp.Entries[i]
+		if e.Path() == name {
+			return e, nil
+		}
+		if e.Key == name {
+			found = e
+			also = append(also, e.Path())
+		}
+	}
+	switch len(also) {
+	case 0:
+		return nil, &statedict.KeyError{Op: "show", Keys: []string{name}, Msg: "no such key:", Hint: "weightroom ls lists the keys"}
+	case 1:
+		return found, nil
+	}
+	return nil, &statedict.KeyError{Op: "show", Keys: also, Msg: "several keys are called that:", Hint: "give the whole path"}
+}
+
+// WriteInspectionJSON writes the document of `show --json`.
+func WriteInspectionJSON(w io.Writer, e *statedict.Entry, in *statedict.Inspection) error {
+	b := append([]byte(nil), `{"key": `...)
+	b = AppendString(b, e.Path())
+	b = append(b, `, "dtype": `...)
+	b = AppendString(b, DType(e))
+	b = append(b, `, "shape": `...)
+	b = appendInts(b, e.Shape)
+	b = append(b, `, "nbytes": `...)
+	b = strconv.AppendInt(b, NBytes(e), 10)
+	b = append(b, `, "sha256": `...)
+	b = AppendString(b, in.SHA256)
+	b = append(b, `, "stats": `...)
+	if s := in.Stats; s == nil {
+		b = append(b, "null"...)
+	} else {
+		b = append(b, '{')
+		for _, f := range []struct {
+			name  string
+			value float64
+		}{{"min", s.Min}, {"max", s.Max}, {"mean", s.Mean}, {"std", s.Std}} {
+			b = AppendString(b, f.name)
+			b = append(b, ": "...)
+			if s.Finite == 0 || s.Finite == 1 && f.name == "std" { // there is none; NaN in torch
+				b = append(b, "null"...)
+			} else {
+				b = appendFloat(b, f.value)
+			}
+			b = append(b, ", "...)
+		}
+		b = append(b, `"nan": `...)
+		b = strconv.AppendInt(b, s.NaN, 10)
+		b = append(b, `, "inf": `...)
+		b = strconv.AppendInt(b, s.Inf, 10)
+		b = append(b, `, "zeros": `...)
+		b = strconv.AppendInt(b, s.Zeros, 10)
+		b = append(b, '}')
+	}
+	b = append(b, `, "histogram": `...)
+	if in.Counts == nil {
+		b = append(b, "null"...)
+	} else {
+		b = append(b, `{"edges": [`...)
+		for i, x := range in.Edges {
+			b = appendFloat(comma(b, i, ""), x)
+		}
+		b = append(b, `], "counts": `...)
+		b = append(appendInts(b, in.Counts), '}')
+	}
+	b = append(b, `, "values": [`...)
+	for i, v := range in.Values {
+		b = comma(b, i, "")
+		switch v := v.(type) {
+		case complex128:
+			b = append(appendFloat(append(b, '['), real(v)), ',')
+			b = append(appendFloat(b, imag(v)), ']')
+		case uint64:
+			b = strconv.AppendUint(b, v, 10)
+		default:
+			b = appendValue(b, v)
+		}
+	}
+	_, err := w.Write(append(b, "]}\n"...))
+	return err
+}

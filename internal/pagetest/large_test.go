@@ -1,0 +1,71 @@
+package pagetest
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// tasks starts to collect the long tasks of the page, those over 50 ms.
+func (b *tab) tasks() {
+	js[bool](b, `(() => { window.longTasks = []; new PerformanceObserver(l => longTasks.push(...l.getEntries().map(e => Math.round(e.duration)))).observe({type: "longtask"}); return true })()`)
+}
+
+// A hundred thousand keys: rows within two seconds, scrolling and filtering without stutter.
+func TestManyKeys(t *testing.T) {
+	var keys []string
+	for i := range 100_000 {
+		keys = append(keys, fmt.Sprintf("model.layers.%d.experts.%d.%s", i/1000, i/4%250, []string{"gate.weight", "up.weight", "down.weight", "norm"}[i%4]))
+	}
+	file := safetensors(t, keys...)
+	b := newTab(t)
+	start := time.Now()
+	b.choose(file)
+	opened := time.Since(start)
+	if got := b.role("summary"); got != "100,000 keys · 800 kB" {
+		t.Errorf("summary %q", got)
+	}
+	if len(b.paths("tensor")) == 0 {
+		t.Error("no tensor among the first rows")
+	}
+	b.shot("100k")
+	b.click("expand-all")
+	b.tasks()
+	elements := func() string { return b.str("document.querySelectorAll('*').length") }
+	before := elements()
+	frames := js[[]float64](b, `new Promise(done => {
+		const tree = document.getElementById("tree"), at = [];
+		let n = 0;
+		const step = t => {
+			at.push(t);
+			if (++n > 200) return done(at.slice(1).map((x, i) => x - at[i]));
+			tree.scrollTop += n % 20 ? 84 : 100000;
+			requestAnimationFrame(step);
+		};
+		requestAnimationFrame(step);
+	})`)
+	worst := 0.0
+	for _, f := range frames {
+		worst = max(worst, f)
+	}
+	long := js[[]int](b, "window.longTasks")
+	t.Logf("opened in %v; scrolling: worst frame %.0f ms, long tasks %v; %s elements before, %s after", opened, worst, long, before, elements())
+	if len(long) > 0 {
+		t.Errorf("long tasks while scrolling: %v ms", long)
+	}
+	if opened > 2*time.Second {
+		t.Errorf("the first rows came after %v", opened)
+	}
+	js[bool](b, "(document.getElementById('tree').scrollTop = 1e9, true)")
+	b.until("[...document.querySelectorAll('[role=row][data-path]')].some(r => r.dataset.path.endsWith('layers.99.experts.249.norm'))")
+	b.set("#filter", "layers.42. experts.7. norm")
+	b.until("document.querySelector('[data-role=matches]').innerText === '1 match'")
+	if got := b.paths("tensor"); strings.Join(got, " ") != "model.layers.42.experts.7.norm" {
+		t.Errorf("filtered %q", got)
+	}
+	start = time.Now()
+	b.edit("strip-prefix", "prefix", "model.")
+	t.Logf("an edit took %v", time.Since(start))
+	b.clean()
+}
