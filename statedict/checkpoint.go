@@ -41,6 +41,7 @@ type Checkpoint struct {
 	// Code is source text that the file carries, of TorchScript or of old pickled modules. It is text and nothing else.
 	Code []Text
 
+	found     []Finding          // of opening; Findings has those about the tree behind them
 	constants pickle.Value       // TorchScript's constants.pkl
 	root      pickle.Value       // the object tree; its *pickle.Tensor leaves carry Storage.Index = StorageID
 	origin    *origin            // how the file was laid out, for outputs that repeat it

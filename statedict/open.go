@@ -65,7 +65,7 @@ func (o *Options) Open(ctx context.Context, srcs ...Source) (*Checkpoint, error)
 		return nil, err
 	}
 	cp.Storages = op.storages
-	cp.Findings = append(op.findings, cp.Findings...)
+	cp.found = append(op.findings, cp.Findings...)
 	cp.Globals = op.globals
 	cp.Sources = files
 	cp.index()

@@ -114,7 +114,7 @@ func (op *opener) legacyStorages(src *Source, object, keys *pickle.Pickle, off i
 		op.finding(f.Code, f.Record, "%s", f.Msg)
 	}
 	for _, node := range object.Storages {
-		st := Storage{Key: node.Key, Location: node.Location, DType: node.DType, NBytes: node.NBytes()}
+		st := storageOf(node)
 		root, skip := node, int64(0)
 		if node.Root != nil {
 			root, skip = node.Root, node.Offset*node.DType.Size()
@@ -122,6 +122,7 @@ func (op *opener) legacyStorages(src *Source, object, keys *pickle.Pickle, off i
 		}
 		i, ok := at[root.Key]
 		switch {
+		case st.Missing != "":
 		case !ok:
 			st.Missing = fmt.Sprintf("storage %q is not in the file's key list", root.Key)
 		case data.Bad[i] != nil:

@@ -40,7 +40,10 @@ func (op *opener) barePickle(src *Source, guess bool, head []byte) (*Checkpoint,
 
 // inlineStorage is a storage whose bytes were unpickled with it. A persistent id without a container has none.
 func inlineStorage(node *pickle.Storage) Storage {
-	st := Storage{Key: node.Key, Location: node.Location, DType: node.DType, NBytes: node.NBytes()}
+	st := storageOf(node)
+	if st.Missing != "" {
+		return st
+	}
 	if node.Inline == nil {
 		st.Missing = "a bare pickle holds no storages"
 		return st

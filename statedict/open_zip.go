@@ -3,6 +3,8 @@ package statedict
 import (
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 
 	"github.com/weightroom/weightroom/statedict/internal/pickle"
 	"github.com/weightroom/weightroom/statedict/internal/torchfile"
@@ -38,6 +40,7 @@ func (op *opener) torchZip(src *Source, a *torchfile.Archive) (*Checkpoint, erro
 		return nil, err
 	}
 	r := &records{src: src, a: a}
+	op.storages = slices.Grow(op.storages, len(pk.Storages))
 	for _, node := range pk.Storages {
 		op.add(node, r.storage(op, "data/", node))
 	}
@@ -64,6 +67,17 @@ func (op *opener) recordPickle(src *Source, a *torchfile.Archive, i int) (*pickl
 	return pk, nil
 }
 
+// storageOf is a storage as its persistent id describes it, still without bytes. A count that no storage has makes it Missing.
+func storageOf(node *pickle.Storage) Storage {
+	st := Storage{Key: node.Key, Location: node.Location, DType: node.DType}
+	if size := node.DType.Size(); node.Numel < 0 || size > 0 && node.Numel > math.MaxInt64/size {
+		st.Missing = fmt.Sprintf("a storage of %d elements of %s is impossible", node.Numel, node.DType)
+		return st
+	}
+	st.NBytes = node.NBytes()
+	return st
+}
+
 // records finds storages among the records of an archive.
 type records struct {
 	src *Source
@@ -72,7 +86,11 @@ type records struct {
 
 // storage describes the record folder+key, or says why there is none.
 func (r *records) storage(op *opener, folder string, node *pickle.Storage) Storage {
-	st := Storage{Key: node.Key, Location: node.Location, DType: node.DType, NBytes: node.NBytes(), BigEndian: r.a.ByteOrder == "big"}
+	st := storageOf(node)
+	if st.Missing != "" {
+		return st
+	}
+	st.BigEndian = r.a.ByteOrder == "big"
 	name := folder + node.Key
 	i, ok := r.a.Lookup(name)
 	if !ok {

@@ -20,10 +20,21 @@ func (p place) index(i int) place {
 // frame is one container on the walk's stack.
 type frame struct {
 	node pickle.Value
+	met  *met
 	at   place
 	path string // at.path(), made once
 	next int    // child to visit next
 }
+
+// met is a container that the walk has entered.
+type met struct {
+	path string // its first one
+	open bool   // its children are being walked: a reference to it now is a cycle
+	size int64  // values in it, each counted as often as it is reached; at most maxSize
+}
+
+// maxSize bounds met.size; adding two of them cannot overflow.
+const maxSize = 1 << 61
 
 // visitor receives the nodes of a tree in file order. A container is entered once, under its first path; enter answers
 // whether to walk its children, ref tells the later references to it.
@@ -31,35 +42,47 @@ type visitor struct {
 	tensor func(at place, node pickle.Value)
 	leaf   func(at place, node pickle.Value)
 	enter  func(at place, node pickle.Value) bool
-	ref    func(at place, node pickle.Value, first string)
+	ref    func(at place, node pickle.Value, first *met)
 }
 
 // maxDepth is the nesting that is walked; deeper nodes count as leaves.
 const maxDepth = 1000
 
 // walk visits the object tree. It keeps its own stack, and enters each container once, so that neither depth nor
-// cycles nor shared nodes of a hostile pickle can exhaust the machine.
-func (cp *Checkpoint) walk(v visitor) {
-	seen := map[pickle.Value]string{}
+// cycles nor shared nodes of a hostile pickle can exhaust the machine. It answers how many values there are, and how many
+// when shared containers count as often as they are reached.
+func (cp *Checkpoint) walk(v visitor) (values, written int64) {
+	seen := map[pickle.Value]*met{}
 	var stack []frame
+	count := func(n int64) {
+		into := &written
+		if len(stack) > 0 {
+			into = &stack[len(stack)-1].met.size
+		}
+		*into = min(*into+n, maxSize)
+	}
 	visit := func(at place, node pickle.Value) {
+		values++
+		count(1)
 		switch node.(type) {
 		case *pickle.Tensor, *pickle.Parameter:
 			v.tensor(at, node)
 			return
 		case *pickle.Dict, *pickle.List, *pickle.Tuple, *pickle.Set, *pickle.Object:
 			if first, ok := seen[node]; ok {
+				count(first.size)
 				if v.ref != nil {
 					v.ref(at, node, first)
 				}
 				return
 			}
-			path := at.path()
-			seen[node] = path
+			m := &met{path: at.path()}
+			seen[node] = m
 			if len(stack) >= maxDepth || v.enter != nil && !v.enter(at, node) {
 				return
 			}
-			stack = append(stack, frame{node: node, at: at, path: path})
+			m.open = true
+			stack = append(stack, frame{node: node, met: m, at: at, path: m.path})
 		default:
 			if v.leaf != nil {
 				v.leaf(at, node)
@@ -71,7 +94,10 @@ func (cp *Checkpoint) walk(v visitor) {
 			f := &stack[len(stack)-1]
 			at, node, ok := f.child()
 			if !ok {
+				m := f.met
+				m.open = false
 				stack = stack[:len(stack)-1]
+				count(m.size)
 				continue
 			}
 			f.next++
@@ -84,6 +110,7 @@ func (cp *Checkpoint) walk(v visitor) {
 		visit(place{key: "constants.pkl"}, cp.constants)
 		drain()
 	}
+	return values, written
 }
 
 // child answers the frame's next child.
@@ -168,21 +195,31 @@ func (cp *Checkpoint) rebuild(root pickle.Value, storages []Storage) (*Checkpoin
 	return &out, nil
 }
 
-// index derives Entries, the use counts and the findings about impossible tensors from the tree.
+// index derives Entries, the use counts and the findings about tree and tensors from the tree.
 func (cp *Checkpoint) index() {
 	for i := range cp.Storages {
 		cp.Storages[i].Used = 0
 	}
 	cp.Entries = make([]Entry, 0, len(cp.Storages))
-	cp.walk(visitor{tensor: func(at place, node pickle.Value) {
-		e := Entry{Dict: at.dict, Key: at.key, node: node}
-		e.View, e.Info = cp.view(node)
-		if e.Info != nil && e.Info.Bad != "" {
-			cp.Findings = append(cp.Findings, Finding{Code: "F_TENSOR_BAD", Path: at.path(), Message: e.Info.Bad})
-		}
-		cp.use(&e)
-		cp.Entries = append(cp.Entries, e)
-	}})
+	found := findings{list: cp.found}
+	values, written := cp.walk(visitor{
+		tensor: func(at place, node pickle.Value) {
+			e := Entry{Dict: at.dict, Key: at.key, node: node}
+			e.View, e.Info = cp.view(node)
+			found.tensor(cp, &e)
+			found.name(at)
+			cp.use(&e)
+			cp.Entries = append(cp.Entries, e)
+		},
+		leaf: func(at place, _ pickle.Value) { found.name(at) },
+		enter: func(at place, _ pickle.Value) bool {
+			found.name(at)
+			return true
+		},
+		ref: func(at place, _ pickle.Value, first *met) { found.cycle(at, first) },
+	})
+	found.shared(values, written)
+	cp.Findings = found.all()
 }
 
 func (cp *Checkpoint) use(e *Entry) {
@@ -339,8 +376,8 @@ func (cp *Checkpoint) Objects() iter.Seq[Object] {
 				}
 				return !done
 			},
-			ref: func(at place, n pickle.Value, first string) {
-				emit(Object{Path: at.path(), Type: pickle.TypeName(n), Ref: first, IsRef: true})
+			ref: func(at place, n pickle.Value, first *met) {
+				emit(Object{Path: at.path(), Type: pickle.TypeName(n), Ref: first.path, IsRef: true})
 			},
 		})
 	}

@@ -37,7 +37,7 @@ type env struct {
 
 // Main runs the command line args and returns the exit code.
 func Main(args []string, in io.Reader, out, errOut io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), endSignals...)
 	defer stop()
 	e := &env{in: in, out: out, err: errOut}
 	root := e.root()

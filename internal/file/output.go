@@ -255,6 +255,10 @@ func (p *part) plain(err error) error {
 	var le *os.LinkError
 	switch {
 	case errors.As(err, &pe) && strings.HasSuffix(pe.Path, ".part"):
+		var se *os.SyscallError // "copy_file_range" helps nobody
+		if errors.As(pe.Err, &se) {
+			pe = &os.PathError{Err: se.Err}
+		}
 		return fmt.Errorf("writing %q: %w", p.target, pe.Err)
 	case errors.As(err, &le):
 		return fmt.Errorf("writing %q: %w", p.target, le.Err)
@@ -272,7 +276,12 @@ func (p *part) CopyExtent(ctx context.Context, x statedict.Extent) (bool, error)
 	if _, err := in.Seek(x.Off, io.SeekStart); err != nil {
 		return false, nil
 	}
+	at, err := p.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return false, nil
+	}
 	n, err := p.ReadFrom(io.LimitReader(in.File, x.Len))
+	startWriteback(p.File, at, n)
 	if err == nil && n < x.Len {
 		err = &statedict.SourceError{Source: x.Source.Name, Offset: x.Off + n, Err: fmt.Errorf("%w: it ends early", statedict.ErrSourceChanged)}
 	}

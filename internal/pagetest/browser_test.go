@@ -97,6 +97,20 @@ type tab struct {
 	problems []string // console errors, exceptions, violations of the policy
 }
 
+// spy runs before the page: it reports what the policy blocked, keeps the workers, and lets a test ask one to fetch.
+const spy = `
+addEventListener("securitypolicyviolation", e => console.error("policy: " + e.violatedDirective + " " + e.blockedURI));
+window.workers = [];
+window.Worker = class extends Worker { constructor(...a) { super(...a); workers.push(this) } };
+window.Blob = class extends Blob {
+	constructor(parts, options) {
+		if (options?.type === "text/javascript") parts = ["addEventListener('message', e => { if (!e.data?.reach) return; e.stopImmediatePropagation();" +
+			"const tell = got => postMessage({kind: 'test', id: 0, got}); fetch(e.data.reach).then(() => tell('went out'), () => tell('blocked')) });\n", ...parts];
+		super(parts, options);
+	}
+};
+`
+
 func newTab(t *testing.T) *tab {
 	t.Helper()
 	if missing != "" {
@@ -104,7 +118,7 @@ func newTab(t *testing.T) *tab {
 	}
 	ctx, cancel := chromedp.NewContext(chromium, chromedp.WithNewBrowserContext())
 	t.Cleanup(cancel)
-	ctx, cancelTime := context.WithTimeout(ctx, 2*time.Minute)
+	ctx, cancelTime := context.WithTimeout(ctx, time.Minute)
 	t.Cleanup(cancelTime)
 	b := &tab{T: t, ctx: ctx, downloads: t.TempDir()}
 	if err := chromedp.Listen(ctx, b.listen); err != nil {
@@ -113,7 +127,7 @@ func newTab(t *testing.T) *tab {
 	command(b, network.Enable, network.EnableParams{})
 	command(b, runtime.Enable, cdp.Empty{})
 	command(b, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{
-		Source: `addEventListener("securitypolicyviolation", e => console.error("policy: " + e.violatedDirective + " " + e.blockedURI))`,
+		Source: spy,
 	})
 	if _, err := chromedp.CallBrowser(ctx, browser.SetDownloadBehavior, browser.SetDownloadBehaviorParams{
 		Behavior: browser.SetDownloadBehaviorBehaviorAllow, DownloadPath: b.downloads, BrowserContextID: chromedp.FromContext(ctx).BrowserContextID,
@@ -161,6 +175,13 @@ func (b *tab) clean() {
 	}
 }
 
+// forgive forgets the complaints so far.
+func (b *tab) forgive() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.problems = nil
+}
+
 func (b *tab) requested() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -194,11 +215,17 @@ func js[T any](b *tab, expr string, args ...any) T {
 		}
 		return string(v)
 	})
-	v, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expr, chromedp.EvalAwaitPromise))
+	v, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expr, chromedp.EvalAwaitPromise, underPolicy))
 	if err != nil {
 		b.Fatalf("%s: %v", expr, err)
 	}
 	return v
+}
+
+// underPolicy lets the page's policy hold for what a test evaluates as well.
+func underPolicy(p *runtime.EvaluateParams) {
+	no := false
+	p.AllowUnsafeEvalBlockedByCSP = &no
 }
 
 var argument = regexp.MustCompile(`\$[1-9]`)
@@ -216,7 +243,7 @@ func (b *tab) until(expr string, args ...any) {
 		if js[bool](b, "!!("+expr+")", args...) {
 			return
 		}
-		if time.Since(start) > 5*time.Second {
+		if time.Since(start) > 30*time.Second {
 			b.clean()
 			b.Fatalf("never true: %s %v\nstate %s, error %q, in the panel %q", expr, args, b.str("document.documentElement.dataset.state"), b.role("error"),
 				b.str("document.querySelector('.preview-error')?.innerText"))

@@ -46,9 +46,10 @@ type Opened struct {
 
 // Global is a name that a pickle of the file would import.
 type Global struct {
-	Name   string
-	Record string `json:",omitempty"`
-	At     int64  // byte offset in that pickle
+	Name    string
+	Record  string `json:",omitempty"`
+	At      int64  // byte offset in that pickle
+	Verdict string // "safe", "unsafe", or "unknown"
 }
 
 // State is a checkpoint after a recipe.
@@ -59,7 +60,7 @@ type State struct {
 	Dicts     []statedict.StateDict
 	Steps     []Step
 	Warnings  []string
-	BytesRead int64 // of all files since the worker started
+	BytesRead int64 // of the checkpoint's files, since they were opened
 }
 
 // Step is what one operation of the recipe did, with a sample of the keys concerned.

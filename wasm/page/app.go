@@ -53,7 +53,7 @@ type job struct {
 // panel is a form in the side panel.
 type panel interface {
 	submit()
-	close()
+	close() bool    // false: it is busy
 	action() string // the data-action that opened it
 }
 
@@ -258,9 +258,6 @@ func (a *app) edit(change func(r *model.Recipe) bool, fail func(error), done fun
 		if err != nil {
 			return err
 		}
-		if st.At == "" && len(st.Steps) == 0 && !next.HasAt {
-			st.At = w.about.At // the file as it is: the recipe was empty and had nothing to find
-		}
 		w.recipe, w.rows, w.state = next, rows, st
 		w.effects = append(append([]message.Step(nil), st.Steps...), w.effects[min(len(st.Steps), len(w.effects)):]...)
 		w.effects = w.effects[:min(len(w.effects), len(next.Steps))]
@@ -275,17 +272,23 @@ func (a *app) edit(change func(r *model.Recipe) bool, fail func(error), done fun
 }
 
 func (a *app) undo() {
-	a.closePanel()
+	if !a.closePanel() {
+		return
+	}
 	a.edit(func(r *model.Recipe) bool { return r.Undo() }, nil, nil)
 }
 
 func (a *app) redo() {
-	a.closePanel()
+	if !a.closePanel() {
+		return
+	}
 	a.edit(func(r *model.Recipe) bool { return r.Redo() }, nil, nil)
 }
 
 func (a *app) setAt(path string) {
-	a.closePanel()
+	if !a.closePanel() {
+		return
+	}
 	a.edit(func(r *model.Recipe) bool { r.At, r.HasAt = path, true; return true }, nil, nil)
 }
 

@@ -4,6 +4,7 @@ package page
 
 import (
 	"strconv"
+	"strings"
 	"syscall/js"
 
 	"honnef.co/go/js/dom/v2"
@@ -68,6 +69,19 @@ func textElement(tag, s string) element {
 	e := wrap(document.Call("createElement", tag))
 	e.SetTextContent(s)
 	return e
+}
+
+// dotted writes s so that a line may end behind its dots.
+func dotted(e element, s string) {
+	clear(e)
+	for s != "" {
+		part := s
+		if dot := strings.IndexByte(s, '.'); dot >= 0 {
+			part = s[:dot+1]
+		}
+		e.Call("append", part, textElement("wbr", "").Underlying())
+		s = s[len(part):]
+	}
 }
 
 func setProgress(bar element, done, total int64) {

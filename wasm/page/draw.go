@@ -167,38 +167,61 @@ func (a *app) drawFindings() {
 	w := a.open
 	list := role("finding-list")
 	clear(list)
-	unsafe := map[string]bool{}
+	globals := a.drawGlobals()
 	for _, f := range w.about.Findings {
-		list.AppendChild(a.finding(f))
-		if f.Code == "F_GLOBAL" {
-			unsafe[f.Path] = true
+		if f.Code != "F_GLOBAL" { // those are the globals
+			list.AppendChild(a.finding(f))
 		}
 	}
 	for _, s := range w.state.Warnings {
 		list.AppendChild(a.finding(statedict.Finding{Message: s}))
 	}
-	n := list.Get("childElementCount").Int()
-	setText(role("finding-count"), map[bool]string{true: count(n), false: ""}[n > 0])
-	globals := role("global-list")
-	clear(globals)
+	show(role("findings"), list.Get("childElementCount").Int() > 0 || globals > 0)
+}
+
+// drawGlobals lists the names that the pickles would import, those outside the safe list first, and answers how many.
+func (a *app) drawGlobals() int {
+	list := role("global-list")
+	clear(list)
 	seen := map[string]bool{}
-	for _, g := range w.about.Globals {
-		if !seen[g.Name] {
+	outside, worst := 0, ""
+	for _, verdict := range []string{"unsafe", "unknown", "safe"} {
+		for _, g := range a.open.about.Globals {
+			if g.Verdict != verdict || seen[g.Name] {
+				continue
+			}
 			seen[g.Name] = true
-			globals.AppendChild(textElement("li", model.VisibleAll(g.Name)))
+			li := clone("t-global")
+			dotted(find(li, "bdi"), model.VisibleAll(g.Name))
+			li.SetAttribute("data-verdict", verdict)
+			if verdict != "safe" {
+				outside++
+				setText(find(li, "span"), a.text.Text("verdict."+verdict))
+			}
+			if worst == "" {
+				worst = verdict
+			}
+			list.AppendChild(li)
 		}
 	}
-	setText(role("globals-title"), a.text.Count("findings.globals.title", int64(len(seen)), count(len(seen))))
-	show(role("globals"), len(seen) > 0)
-	show(role("findings"), n > 0 || len(seen) > 0)
+	box := role("globals")
+	show(box, len(seen) > 0)
+	box.SetAttribute("data-verdict", worst)
+	box.Set("open", outside > 0)
+	title := a.text.Count("globals.safe", int64(len(seen)), count(len(seen)))
+	if outside > 0 {
+		title = a.text.Count("globals.outside", int64(outside), count(outside))
+	}
+	setText(role("globals-title"), title)
+	return len(seen)
 }
 
 func (a *app) finding(f statedict.Finding) element {
 	li := clone("t-finding")
-	if f.Code == "F_GLOBAL" || f.Code == "F_CODE" || f.Code == "F_TENSOR_BAD" || f.Code == "F_CHECKSUM" {
+	if f.Code == "F_CODE" || f.Code == "F_TENSOR_BAD" || f.Code == "F_CHECKSUM" {
 		li.Get("classList").Call("add", "grave")
 	}
-	setText(find(li, "p"), model.VisibleAll(f.Message))
+	setText(find(li, "p"), model.VisibleAll(sentence(f.Message)))
 	if !strings.Contains(f.Message, f.Path) {
 		setText(find(li, "bdi"), model.Visible(f.Path))
 	}

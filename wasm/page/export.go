@@ -36,7 +36,9 @@ func (a *app) openExport() {
 	if a.panel != nil && a.panel.action() == "export" {
 		return
 	}
-	a.closePanel()
+	if !a.closePanel() {
+		return
+	}
 	e := &exporter{app: a, el: clone("t-export")}
 	e.format, e.name = find(e.el, "[data-field=format]"), find(e.el, "[data-field=name]")
 	format := "torch"
@@ -67,11 +69,12 @@ func (e *exporter) suggestedName(format string) string {
 
 func (e *exporter) action() string { return "export" }
 
-func (e *exporter) close() {
-	e.asked = -1
+func (e *exporter) close() bool {
 	if e.saving {
-		e.app.stop()
+		return false
 	}
+	e.asked = -1
+	return true
 }
 
 func (e *exporter) formatChanged() {
@@ -103,6 +106,7 @@ func (e *exporter) changed() {
 	e.asked++
 	turn, req := e.asked, e.request()
 	show(find(e.el, ".saved"), false)
+	setText(find(e.el, "[data-action=close-panel]"), e.app.text.Text("action.cancel"))
 	go func() {
 		time.Sleep(settle)
 		if turn != e.asked {
@@ -262,6 +266,7 @@ func (e *exporter) save(ctx context.Context, req message.PlanRequest, target *ta
 	saved := find(e.el, ".saved")
 	setText(find(saved, "span"), a.text.Text(text, "name", model.Visible(name), "size", model.Bytes(total)))
 	show(saved, true)
+	setText(find(e.el, "[data-action=close-panel]"), a.text.Text("action.close"))
 	if c := out.Cast; c.Overflowed > 0 || c.Flushed > 0 {
 		msg := a.text.Text("export.cast", "overflowed", model.Number(c.Overflowed), "flushed", model.Number(c.Flushed))
 		find(e.el, ".findings").AppendChild(a.finding(statedict.Finding{Message: msg}))

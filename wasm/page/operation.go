@@ -33,7 +33,9 @@ func (a *app) openOperation(action string) {
 		a.closePanel()
 		return
 	}
-	a.closePanel()
+	if !a.closePanel() {
+		return
+	}
 	o := &operation{app: a, spec: model.SpecOf(action), el: clone("t-operation")}
 	setText(find(o.el, ".panel-about"), a.text.Text("op."+action+".about"))
 	var start map[string]string
@@ -70,15 +72,19 @@ func (a *app) openPanel(p panel, el element) {
 	el.Call("scrollIntoView", map[string]any{"block": "nearest"})
 }
 
-func (a *app) closePanel() {
+// closePanel takes the open form away. An export that runs is asked to stop instead, and the answer is false.
+func (a *app) closePanel() bool {
 	if a.panel == nil {
-		return
+		return true
 	}
-	p := a.panel
+	if !a.panel.close() {
+		a.stop()
+		return false
+	}
 	a.panel = nil
-	p.close()
 	clear(role("panel"))
 	a.markPanel()
+	return true
 }
 
 // markPanel tells which button the open form belongs to.
@@ -90,7 +96,11 @@ func (a *app) markPanel() {
 }
 
 func (o *operation) action() string { return o.spec.Action }
-func (o *operation) close()         { o.asked = -1 }
+
+func (o *operation) close() bool {
+	o.asked = -1
+	return true
+}
 
 // suggest offers the prefixes that the file has.
 func (o *operation) suggest() {

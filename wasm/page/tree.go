@@ -29,16 +29,17 @@ type treeView struct {
 
 // rowView is an element of the pool, with what it shows now.
 type rowView struct {
-	el                              element
-	style                           js.Value
-	name, tag, typ, shape, size     element
-	share                           js.Value
-	row                             int
-	node                            *model.Node
-	open, current                   bool
-	hidden                          bool
-	label, kind, dtype, cells, tags string
-	depth                           int32
+	el                          element
+	style                       js.Value
+	name, tag, typ, shape, size element
+	share                       js.Value
+	row                         int
+	node                        *model.Node
+	open, current               bool
+	hidden                      bool
+	kind, dtype, cells, tags    string
+	bare, fresh                 bool
+	depth                       int32
 }
 
 func newTreeView(a *app) *treeView {
@@ -173,11 +174,10 @@ func (t *treeView) fill(r *rowView, row int) {
 		r.node = n
 		t.fillNode(r, n)
 	}
-	if open := t.view.Open(id); n.Kind == model.Group && open != r.open || r.label == "" {
-		r.open = open
+	if open := t.view.Open(id); n.Kind == model.Group && (open != r.open || r.fresh) {
+		r.open, r.fresh = open, false
 		r.el.SetAttribute("aria-expanded", strconv.FormatBool(open))
 	}
-	r.label = "x"
 	if current := row == t.view.Cursor; current != r.current {
 		r.current = current
 		r.el.Get("classList").Call("toggle", "current", current)
@@ -194,7 +194,11 @@ func (t *treeView) fillNode(r *rowView, n *model.Node) {
 		if n.Kind != model.Group {
 			r.el.RemoveAttribute("aria-expanded")
 		}
-		r.label = "" // the next fill sets whether it is open
+		r.fresh = true
+	}
+	if bare := n.Kind == model.Group && n.Keys == 0; bare != r.bare {
+		r.bare = bare
+		r.el.Get("classList").Call("toggle", "bare", bare)
 	}
 	if r.dtype != n.Type {
 		r.dtype = n.Type

@@ -36,7 +36,6 @@ type worker struct {
 	running *job
 	files   map[int][]*blob.File    // by handle
 	saved   map[int]*statedict.Plan // the last export, by handle
-	read    int64                   // bytes of files closed since
 }
 
 type job struct {
@@ -115,7 +114,7 @@ func (w *worker) answer(j *job) (reply any, rows []message.Row, blobs []any, err
 		}
 		out, rows, err := w.session.Apply(&req)
 		if err == nil {
-			out.BytesRead = w.bytesRead()
+			out.BytesRead = sum(w.files[req.Handle])
 		}
 		return out, rows, nil, err
 	case message.Preview:
@@ -150,9 +149,6 @@ func (w *worker) answer(j *job) (reply any, rows []message.Row, blobs []any, err
 		if err := decode(j, &req); err != nil {
 			return nil, nil, nil, err
 		}
-		for _, f := range w.files[req.Handle] {
-			w.read += f.BytesRead()
-		}
 		delete(w.files, req.Handle)
 		delete(w.saved, req.Handle)
 		w.session.Close(req.Handle)
@@ -175,25 +171,16 @@ func (w *worker) open(j *job, req *message.OpenRequest) (*message.Opened, []mess
 		f.Report = nil
 	}
 	if err != nil {
-		w.read += sum(files)
 		return nil, nil, err
 	}
 	w.files[out.Handle] = files
-	out.BytesRead = w.bytesRead()
+	out.BytesRead = sum(files)
 	return out, rows, nil
 }
 
 func sum(files []*blob.File) (n int64) {
 	for _, f := range files {
 		n += f.BytesRead()
-	}
-	return n
-}
-
-func (w *worker) bytesRead() int64 {
-	n := w.read
-	for _, files := range w.files {
-		n += sum(files)
 	}
 	return n
 }
@@ -234,7 +221,7 @@ func (w *worker) export(j *job, req *message.PlanRequest) (*message.Exported, []
 		return nil, nil, err
 	}
 	w.saved[req.Handle] = plan
-	return &message.Exported{Files: planned.Files, Cast: cast, BytesRead: w.bytesRead()}, blobs, nil
+	return &message.Exported{Files: planned.Files, Cast: cast, BytesRead: sum(w.files[req.Handle])}, blobs, nil
 }
 
 func (w *worker) verify(j *job, req *message.VerifyRequest) error {

@@ -48,7 +48,7 @@ func (s *Session) Open(ctx context.Context, srcs []statedict.Source) (*message.O
 		out.Size += src.Size
 	}
 	for _, g := range cp.Globals {
-		out.Globals = append(out.Globals, message.Global{Name: g.String(), Record: g.Record, At: g.Position})
+		out.Globals = append(out.Globals, message.Global{Name: g.String(), Record: g.Record, At: g.Position, Verdict: g.Verdict()})
 	}
 	out.State = state(cp, nil)
 	// What the recipe works on is a property of the file; a file without tensors has none and can only be looked at.
@@ -90,9 +90,6 @@ func (o *opened) after(doc json.RawMessage) (*statedict.Checkpoint, *statedict.R
 	r, err := statedict.ParseRecipe(doc)
 	if err != nil {
 		return nil, nil, err
-	}
-	if len(r.Steps) == 0 && !r.HasAt {
-		return o.base, &statedict.Report{}, nil
 	}
 	cp, report, err := r.Apply(o.base, nil)
 	if err != nil {

@@ -1,6 +1,7 @@
 package pickle
 
 import (
+	"hash/maphash"
 	"unsafe"
 
 	"github.com/nlpodyssey/gopickle/types"
@@ -29,7 +30,7 @@ func (l *loader) convertAll(raw any) (root Value, err *Error) {
 			err = e
 		}
 	}()
-	c := &converter{loader: l, bytes: make(map[unsafe.Pointer]*Bytes)}
+	c := &converter{loader: l, bytes: make(map[unsafe.Pointer]*Bytes), seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}}
 	root = c.convert(raw, 0)
 	for len(c.jobs) > 0 {
 		j := c.jobs[len(c.jobs)-1]
@@ -46,6 +47,7 @@ type converter struct {
 	*loader
 	bytes map[unsafe.Pointer]*Bytes
 	key   []byte // scratch of canonical
+	seeds [2]maphash.Seed
 }
 
 func (c *converter) later(node any, depth int32) {
@@ -112,7 +114,7 @@ func (c *converter) tuple(t *types.Tuple, depth int32) Value {
 	if f, ok := (*t)[0].(forward); ok {
 		return f.to
 	}
-	out := &Tuple{Items: clone(*t)}
+	out := &Tuple{Items: append([]Value(nil), *t...)}
 	(*t)[0] = forward{out}
 	c.later(out, depth)
 	return out

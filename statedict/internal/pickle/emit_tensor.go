@@ -77,13 +77,16 @@ func (e *emitter) storageKey(s *Storage) {
 		}
 		e.storages = append(e.storages, s)
 	}
-	if k.put && !e.opt.Legacy {
+	if k.put && !(e.opt.Legacy && len(k.key) <= maxFresh) {
 		e.get(k.memo)
 		return
 	}
 	k.memo, k.put = e.freshText(k.key), true
 	e.keys[s] = k
 }
+
+// maxFresh bounds the texts that are written anew for each use, as torch does with its short ones.
+const maxFresh = 64
 
 // location writes the device. Those with an index are made for each id; the others are constants of torch.
 func (e *emitter) location(s *Storage) {
@@ -94,7 +97,7 @@ func (e *emitter) location(s *Storage) {
 	if loc == "" {
 		loc = "cpu"
 	}
-	if strings.Contains(loc, ":") {
+	if strings.Contains(loc, ":") && len(loc) <= maxFresh {
 		e.freshText(loc)
 		return
 	}

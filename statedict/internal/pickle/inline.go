@@ -40,10 +40,11 @@ func (l *loader) inlineStorage(b []byte) (s *Storage, off int64, bad string) {
 	if l.opt.nesting >= maxNesting {
 		return nil, 0, "pickles inside pickles, too many deep"
 	}
-	opt := &Options{Limits: l.opt.Limits, nesting: l.opt.nesting + 1}
+	opt := &Options{Limits: l.opt.Limits, nesting: l.opt.nesting + 1, budget: l.budget}
 	var parts [5]*Pickle
 	for i := range parts {
 		p, err := Load(b[off:], opt)
+		l.spend(8 * (p.Len + 1000))
 		l.nested(p)
 		if err != nil {
 			return nil, 0, "its inline stream is malformed"
@@ -67,4 +68,12 @@ func (l *loader) inlineStorage(b []byte) (s *Storage, off int64, bad string) {
 }
 
 // nested adds the names that an inner pickle resolves to those of the outer one.
-func (l *loader) nested(p *Pickle) { l.inner = append(l.inner, p.Globals...) }
+func (l *loader) nested(p *Pickle) {
+	for _, g := range p.Globals {
+		key := [2]string{g.Module, g.Name}
+		if _, ok := l.scan.names[key]; !ok {
+			l.scan.names[key] = -1
+			l.inner = append(l.inner, g)
+		}
+	}
+}

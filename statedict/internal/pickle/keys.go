@@ -3,6 +3,7 @@ package pickle
 import (
 	"encoding/binary"
 	"fmt"
+	"hash/maphash"
 	"math"
 	"math/big"
 	"unsafe"
@@ -22,6 +23,7 @@ type keyIndex struct {
 // add returns the position of an equal key, or remembers key at position i and returns i.
 func (c *converter) add(x *keyIndex, key Value, i int, depth int32) int {
 	if s, ok := key.(string); ok {
+		c.spend(len(s))
 		if x.total == 1 {
 			return i
 		}
@@ -58,6 +60,7 @@ func (c *converter) canonical(key Value, parts *int, depth int32) bool {
 		if *parts++; *parts > maxKeyParts {
 			return false
 		}
+		c.spend(64)
 		switch v := c.convert(v, depth).(type) {
 		case nil:
 			c.key = append(c.key, 'n')
@@ -82,14 +85,12 @@ func (c *converter) canonical(key Value, parts *int, depth int32) bool {
 				c.key = append(v.Append(append(c.key, 'i'), 16), ';')
 			}
 		case string:
-			c.key = binary.AppendUvarint(append(c.key, 's'), uint64(len(v)))
-			c.key = append(c.key, v...)
+			c.text('s', v)
 		case *Bytes:
 			if v.Mutable {
 				panic(unhashable(v))
 			}
-			c.key = binary.AppendUvarint(append(c.key, 'b'), uint64(len(v.B)))
-			c.key = append(c.key, v.B...)
+			c.text('b', unsafe.String(unsafe.SliceData(v.B), len(v.B)))
 		case *Tuple:
 			c.key = binary.AppendUvarint(append(c.key, 't'), uint64(len(v.Items)))
 			for i := len(v.Items) - 1; i >= 0; i-- {
@@ -118,6 +119,19 @@ func (c *converter) canonical(key Value, parts *int, depth int32) bool {
 		}
 	}
 	return true
+}
+
+// text appends a string: what is long by two hashes, so that many keys with one long text in them stay small.
+func (c *converter) text(kind byte, s string) {
+	c.spend(len(s))
+	c.key = binary.AppendUvarint(append(c.key, kind), uint64(len(s)))
+	if len(s) <= 64 {
+		c.key = append(c.key, s...)
+		return
+	}
+	for _, seed := range c.seeds {
+		c.key = binary.LittleEndian.AppendUint64(c.key, maphash.String(seed, s))
+	}
 }
 
 func b2i(b bool) int64 {

@@ -83,7 +83,7 @@ func leavesNoArgs(module, name string) bool {
 }
 
 // pairsOf reads what a mapping class is called with: nothing, a mapping, or a list of pairs as Python 2 wrote it.
-func pairsOf(args []any) ([]any, bool) {
+func (l *loader) pairsOf(args []any) ([]any, bool) {
 	if len(args) == 0 {
 		return nil, true
 	}
@@ -91,12 +91,13 @@ func pairsOf(args []any) ([]any, bool) {
 		return nil, false
 	}
 	if d, ok := args[0].(*dictNode); ok {
-		return clone(d.items), true
+		return l.clone(d.items), true
 	}
 	list, ok := args[0].(*listNode)
 	if !ok {
 		return nil, false
 	}
+	l.take(64 * len(list.items))
 	pairs := make([]any, 0, 2*len(list.items))
 	for _, it := range list.items {
 		pair, ok := tupleItems(it)
@@ -109,7 +110,7 @@ func pairsOf(args []any) ([]any, bool) {
 }
 
 func callMapping(l *loader, c *classNode, args []any, _ How) any {
-	pairs, ok := pairsOf(args)
+	pairs, ok := l.pairsOf(args)
 	if !ok {
 		return nil
 	}
@@ -123,7 +124,7 @@ func callDefaultDict(l *loader, c *classNode, args []any, _ How) any {
 	}
 	x := &dictExtra{class: c.g}
 	if len(args) == 1 {
-		x.args = clone(args)
+		x.args = l.clone(args)
 	}
 	return &dictNode{made: made{l}, extra: x}
 }
@@ -137,7 +138,7 @@ func callSet(frozen bool) callFunc {
 		if !ok || len(args) > 1 {
 			return nil
 		}
-		return &setNode{made: made{l}, items: clone(items), frozen: frozen}
+		return &setNode{made: made{l}, items: l.clone(items), frozen: frozen}
 	}
 }
 
@@ -172,7 +173,7 @@ func callBytes(l *loader, c *classNode, args []any, _ How) any {
 			return nil
 		}
 	default:
-		b, ok := encode(args)
+		b, ok := l.encode(args)
 		if !ok {
 			return nil
 		}
@@ -182,7 +183,7 @@ func callBytes(l *loader, c *classNode, args []any, _ How) any {
 }
 
 func callEncode(l *loader, _ *classNode, args []any, _ How) any {
-	b, ok := encode(args)
+	b, ok := l.encode(args)
 	if !ok {
 		return nil
 	}
@@ -190,7 +191,7 @@ func callEncode(l *loader, _ *classNode, args []any, _ How) any {
 }
 
 // encode is str.encode for the encodings that occur.
-func encode(args []any) ([]byte, bool) {
+func (l *loader) encode(args []any) ([]byte, bool) {
 	if len(args) != 2 {
 		return nil, false
 	}
@@ -199,7 +200,8 @@ func encode(args []any) ([]byte, bool) {
 	if !ok || !ok2 {
 		return nil, false
 	}
-	switch strings.ToLower(encoding) {
+	l.take(len(text))
+	switch encoding {
 	case "latin1", "latin-1", "iso-8859-1", "ascii":
 		return toLatin1(text)
 	case "utf-8", "utf8":
@@ -233,6 +235,7 @@ func callSize(l *loader, _ *classNode, args []any, _ How) any {
 		if !ok {
 			return nil
 		}
+		l.take(32 * len(items))
 		for _, it := range items {
 			n, ok := asInt(it)
 			if !ok {

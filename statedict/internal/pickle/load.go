@@ -16,8 +16,16 @@ type Options struct {
 	// PersistentLoad answers persistent ids in place of the rules of torch.save; the id is int64, string or *Tuple of
 	// such. Tensors, storages and globals that it returns can be used by the rebuild functions of the same pickle.
 	PersistentLoad func(id Value) (Value, error)
-	// nesting counts the pickles inside pickles (Storage.Inline).
+	// nesting counts the pickles inside pickles (Storage.Inline); budget is what they have in common.
 	nesting int
+	budget  *budget
+}
+
+// budget bounds what calls can make of one argument that the stream mentions once and passes many times: the scan does not
+// see that. Both count down.
+type budget struct {
+	memory int64 // bytes copied into values
+	work   int64 // bytes of inner streams and of keys that are looked at
 }
 
 // Pickle is what Load made of a stream.
@@ -58,9 +66,12 @@ func Load(p []byte, opt *Options) (*Pickle, error) {
 	if err != nil {
 		return out, err
 	}
-	l := &loader{scan: s, opt: opt, pickle: &Pickle{}, storages: make(map[string]*storageNode)}
+	l := &loader{scan: s, opt: opt, pickle: &Pickle{}, storages: make(map[string]*storageNode), budget: opt.budget}
+	if l.budget == nil {
+		l.budget = &budget{memory: s.lim.Memory, work: 8 * s.lim.Bytes}
+	}
 	root, err := l.run()
-	out.Globals = mergeGlobals(out.Globals, l.inner)
+	out.Globals = append(out.Globals, l.inner...)
 	if err == nil {
 		root, err = l.convertAll(root)
 	}
@@ -69,24 +80,6 @@ func Load(p []byte, opt *Options) (*Pickle, error) {
 	}
 	l.pickle.Root, l.pickle.Len, l.pickle.Protocol, l.pickle.Globals = root, out.Len, out.Protocol, out.Globals
 	return l.pickle, nil
-}
-
-// mergeGlobals appends the names that are not there yet.
-func mergeGlobals(have, more []GlobalRef) []GlobalRef {
-	if len(more) == 0 {
-		return have
-	}
-	seen := make(map[[2]string]bool, len(have))
-	for _, g := range have {
-		seen[[2]string{g.Module, g.Name}] = true
-	}
-	for _, g := range more {
-		if k := [2]string{g.Module, g.Name}; !seen[k] {
-			seen[k] = true
-			have = append(have, g)
-		}
-	}
-	return have
 }
 
 type loader struct {
@@ -100,7 +93,28 @@ type loader struct {
 	slabs    slabs
 	jobs     []job
 	late     []func()
-	inner    []GlobalRef // of the pickles inside, with offsets in those
+	inner    []GlobalRef // of the pickles inside, with offsets in those, where the outer has them not
+	budget   *budget
+}
+
+// take pays for bytes that a call copies.
+func (l *loader) take(n int) {
+	if l.budget.memory -= int64(n); l.budget.memory < 0 {
+		panic(overLimit(-1, "estimated bytes of memory", l.scan.lim.Memory))
+	}
+}
+
+// spend pays for bytes that are looked at once more.
+func (l *loader) spend(n int) {
+	if l.budget.work -= int64(n); l.budget.work < 0 {
+		panic(overLimit(-1, "bytes looked at", 8*l.scan.lim.Bytes))
+	}
+}
+
+// clone copies arguments that outlive their call, for the VM may have them in a tuple that lives on.
+func (l *loader) clone(args []any) []any {
+	l.take(32 * len(args))
+	return append(make([]any, 0, len(args)), args...)
 }
 
 // run executes the rewritten stream. What it returns is raw: see convert.
@@ -206,12 +220,10 @@ func (l *loader) unusualCall(v any) (any, error) {
 	t := *v.(*types.Tuple)
 	if inner, ok := t[0].(*types.Tuple); ok { // NEWOBJ_EX
 		class, args, kwargs := (*inner)[0], *(*inner)[1].(*types.Tuple), (*inner)[2]
-		return &objectNode{made: made{l}, class: class, args: clone(args), kwargs: kwargs, how: NewObjEx}, nil
+		return &objectNode{made: made{l}, class: class, args: l.clone(args), kwargs: kwargs, how: NewObjEx}, nil
 	}
 	if c, ok := t[0].(*classNode); ok {
 		return instance{c}.Call(t[1:]...)
 	}
 	return t[0].(types.Callable).Call(t[1:]...)
 }
-
-func clone(args []any) []any { return append(make([]any, 0, len(args)), args...) }

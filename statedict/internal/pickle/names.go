@@ -119,7 +119,7 @@ func objectType(o *Object) string {
 				}
 			}
 		}
-		if _, ok := NumpyArray(o); ok {
+		if _, ok := arrayParts(o); ok {
 			return "ndarray"
 		}
 		if n, ok := NumpyScalar(o); ok {

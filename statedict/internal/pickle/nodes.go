@@ -94,11 +94,11 @@ func (n *objectNode) PySetState(state any) error {
 }
 
 func (n *objectNode) Call(args ...any) (any, error) {
-	return &objectNode{made: n.made, class: n, args: clone(args)}, nil
+	return &objectNode{made: n.made, class: n, args: n.l.clone(args)}, nil
 }
 
 func (n *objectNode) PyNew(args ...any) (any, error) {
-	return &objectNode{made: n.made, class: n, args: clone(args), how: NewObj}, nil
+	return &objectNode{made: n.made, class: n, args: n.l.clone(args), how: NewObj}, nil
 }
 
 // valueNode carries a finished value.
@@ -165,7 +165,7 @@ func (c *classNode) invoke(args []any, how How) any {
 			return n
 		}
 	}
-	return &objectNode{made: c.made, class: c, args: clone(args), how: how}
+	return &objectNode{made: c.made, class: c, args: c.l.clone(args), how: how}
 }
 
 // slabs hand out what a checkpoint has many of, a hundred at a time.

@@ -31,59 +31,75 @@ func numpySymbol(o *Object) (symbol, bool) {
 	return canonicalSymbol(g.Module, g.Name), true
 }
 
-// NumpyArray decodes an ndarray: multiarray._reconstruct with its state, or numeric._frombuffer.
-func NumpyArray(v Value) (ArrayInfo, bool) {
+// arrayValue is an ndarray before it is decoded.
+type arrayValue struct{ shape, dtype, order, raw Value }
+
+// arrayParts finds what an ndarray was made of: by multiarray._reconstruct with a state, or numeric._frombuffer.
+func arrayParts(v Value) (a arrayValue, ok bool) {
 	o, ok := v.(*Object)
 	if !ok {
-		return ArrayInfo{}, false
+		return a, false
 	}
 	s, ok := numpySymbol(o)
 	if !ok {
-		return ArrayInfo{}, false
+		return a, false
 	}
-	var shape, dt, order, raw Value
 	switch {
 	case s.name == "_reconstruct":
 		state, ok := o.State.(*Tuple)
 		if !ok || len(state.Items) < 4 {
-			return ArrayInfo{}, false
+			return a, false
 		}
 		items := state.Items
-		if len(items) == 5 {
+		if len(items) == 5 { // a version in front
 			items = items[1:]
 		}
-		shape, dt, order, raw = items[0], items[1], items[2], items[3]
+		return arrayValue{items[0], items[1], items[2], items[3]}, true
 	case s.name == "_frombuffer" && len(o.Args.Items) == 4:
-		raw, dt, shape = o.Args.Items[0], o.Args.Items[1], o.Args.Items[2]
-		order = o.Args.Items[3] == "F"
-	default:
-		return ArrayInfo{}, false
+		args := o.Args.Items
+		return arrayValue{shape: args[2], dtype: args[1], order: args[3] == "F", raw: args[0]}, true
 	}
-	info := ArrayInfo{DType: "?"}
-	if d, ok := NumpyDType(dt); ok {
-		info.DType = d
+	return a, false
+}
+
+// dims reads the shape.
+func (a *arrayValue) dims() ([]int64, bool) {
+	t, ok := a.shape.(*Tuple)
+	if !ok || len(t.Items) > maxRank {
+		return nil, false
 	}
-	dims, ok := shape.(*Tuple)
+	shape := make([]int64, len(t.Items))
+	for i, d := range t.Items {
+		if shape[i], ok = d.(int64); !ok {
+			return nil, false
+		}
+	}
+	return shape, true
+}
+
+// NumpyArray decodes an ndarray. Data is copied only where Python 2 kept it in a str.
+func NumpyArray(v Value) (ArrayInfo, bool) {
+	a, ok := arrayParts(v)
 	if !ok {
 		return ArrayInfo{}, false
 	}
-	for _, d := range dims.Items {
-		n, ok := d.(int64)
-		if !ok {
-			return ArrayInfo{}, false
-		}
-		info.Shape = append(info.Shape, n)
+	info := ArrayInfo{DType: "?"}
+	if info.Shape, ok = a.dims(); !ok {
+		return ArrayInfo{}, false
 	}
-	switch f := order.(type) {
+	if d, ok := NumpyDType(a.dtype); ok {
+		info.DType = d
+	}
+	switch f := a.order.(type) {
 	case bool:
 		info.Fortran = f
 	case int64:
 		info.Fortran = f != 0
 	}
-	if list, ok := raw.(*List); ok {
+	if list, ok := a.raw.(*List); ok {
 		info.Items = list.Items
 	} else {
-		info.Data, _ = rawBytes(raw, -1)
+		info.Data, _ = rawBytes(a.raw, -1)
 	}
 	return info, true
 }

@@ -97,7 +97,8 @@ func (c *comparer) node(want any, v Value, path []any) {
 	if p != nil {
 		c.seen[p] = jsonPath(path)
 	}
-	if m["class"] == "torch.serialization._get_layout" {
+	switch m["class"] {
+	case "torch.serialization._get_layout":
 		return
 	}
 	if o, ok := v.(*Object); ok && kind == "object" {

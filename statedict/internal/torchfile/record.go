@@ -33,7 +33,7 @@ func (a *Archive) ReadSmall(i int, limit int64) ([]byte, error) {
 		data, err = a.src.read(off, rec.Size)
 		data = bytes.Clone(data) // never a piece of the blocks that opening keeps
 	} else {
-		data, err = io.ReadAll(a.inflate(i, off))
+		data, err = readInflated(a.inflate(i, off), rec)
 	}
 	if err != nil {
 		return nil, err
@@ -42,6 +42,27 @@ func (a *Archive) ReadSmall(i int, limit int64) ([]byte, error) {
 		return data, recordError(CodeChecksum, a.FullName(i), off, "CRC-32 is %08x, the directory states %08x", sum, rec.CRC)
 	}
 	return data, nil
+}
+
+// maxInflation is how many bytes one byte of a deflate stream can become at most: 258 for every two bits.
+const maxInflation = 1032
+
+// readInflated reads a record whole. The buffer is as large as the record says, unless its compressed bytes cannot become
+// that much: growing it step by step would take three times the memory.
+func readInflated(r io.Reader, rec *Record) ([]byte, error) {
+	size := rec.Size
+	if rec.CompressedSize < size/maxInflation {
+		size = rec.CompressedSize * maxInflation
+	}
+	data := make([]byte, size)
+	n, err := io.ReadFull(r, data)
+	if err == nil {
+		_, err = r.Read(make([]byte, 1)) // the end, or the complaint that there is more
+	}
+	if err != io.EOF {
+		return nil, err
+	}
+	return data[:n], nil
 }
 
 // Open returns a reader of the inflated bytes of record i, for storages of any size. It does not check the CRC. A
