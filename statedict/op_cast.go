@@ -53,19 +53,20 @@ func (o *Cast) apply(e *edit, r *OpReport) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	users := e.users()
-	casting := map[int]string{} // storage to the key that asked first
-	var alone, mixed, twice []string
+	views := e.dtypesOfStorages()
+	casting := map[StorageID]string{} // to the key that asked first
+	asked := make([]bool, len(e.rows))
+	var alone, mixed []string
 	touched := 0
 	for _, i := range rows {
 		name, t := e.rows[i].name, tensorOf(e.rows[i].value)
-		if parts := sparseValues(t); parts != nil {
-			t = parts
+		if values := sparseValues(t); values != nil {
+			t = values
 		} else if !plain(t) {
 			alone = append(alone, name)
 			continue
 		}
-		switch d := t.DType; {
+		switch d := e.dtypeNow(t); {
 		case d.IsFloat() && d != dtype.Float4E2M1FNx2:
 		case d.IsInteger() || d == dtype.Bool:
 			if !o.Integers {
@@ -76,105 +77,101 @@ func (o *Cast) apply(e *edit, r *OpReport) (int, error) {
 			continue
 		}
 		touched++
-		if t.DType == to {
+		if e.dtypeNow(t) == to {
 			continue
 		}
-		id := t.Storage.Index
-		for _, u := range users[id] {
-			if u.DType != t.DType || !plain(u) {
-				mixed = append(mixed, name)
-				break
+		id := e.storage(t)
+		if views[id] == dtype.Invalid {
+			mixed = append(mixed, name)
+		}
+		if e.shared(id) {
+			if _, ok := casting[id]; !ok {
+				casting[id] = name
 			}
 		}
-		if s := &e.storages[id]; s.Cast != 0 && to != s.DType && !widens(s.DType, s.Cast) || s.Cast != 0 && to == s.DType {
-			twice = append(twice, name)
-		}
-		if _, ok := casting[id]; !ok {
-			casting[id] = name
+		asked[i] = true
+		if r.Touched == nil {
+			r.Touched = make([]string, 0, len(rows))
 		}
 		r.Touched = append(r.Touched, name)
 	}
 	if mixed != nil {
-		return 0, e.fail("the storage of these is seen under two dtypes, so it cannot be cast as a whole:", "unshare them first", mixed...)
-	}
-	if twice != nil {
-		return 0, e.fail("an earlier step casts these already:", "one cast each: use match and except", twice...)
+		return 0, e.fail("the storage of these is seen under two dtypes, or by a quantised or composite tensor, so it cannot be cast as a whole:", "unshare them first", mixed...)
 	}
 	if alone != nil {
 		e.warn("cast: left alone, because they are quantised, complex, packed or composite:%s", quotedList(alone))
 	}
 	if len(casting) > 0 {
-		e.cast(to, casting, rows, users)
+		e.reportFollowers(casting, asked)
+	}
+	for i, yes := range asked {
+		if !yes {
+			continue
+		}
+		t := tensorOf(e.rows[i].value)
+		if values := sparseValues(t); values != nil {
+			t = values
+		}
+		if e.dtypeNow(t) != to { // an alias may have done it
+			e.castStorage(t, to)
+		}
 	}
 	return touched, nil
 }
 
-// cast changes the storages, and every tensor of the tree that stands on one.
-func (e *edit) cast(to DType, casting map[int]string, rows []int, users map[int][]*pickle.Tensor) {
-	asked := make(map[string]bool, len(rows))
-	for _, i := range rows {
-		asked[e.rows[i].name] = true
+// dtypesOfStorages is the dtype that all tensors on a storage have, Invalid where they differ or one is no plain view.
+func (e *edit) dtypesOfStorages() []DType {
+	views, seen := make([]DType, len(e.storages)), make([]bool, len(e.storages))
+	note := func(t *pickle.Tensor) {
+		id, d := e.storage(t), e.dtypeNow(t)
+		if !plain(t) || seen[id] && views[id] != d {
+			d = dtype.Invalid
+		}
+		views[id], seen[id] = d, true
 	}
-	inRows := 0
-	for i := range e.rows {
-		t := tensorOf(e.rows[i].value)
-		if t == nil || t.Storage == nil {
-			continue
-		}
-		first, ok := casting[t.Storage.Index]
-		if !ok {
-			continue
-		}
-		inRows++
-		if !asked[e.rows[i].name] {
-			e.warn("cast: %q shares the storage of %q and is cast with it", e.rows[i].name, first)
-		}
-	}
-	e.ownStorages()
-	swaps := map[pickle.Value]pickle.Value{}
-	outside := 0
-	for id := range casting {
-		s := &e.storages[id]
-		// An untyped storage takes the dtype that its views agree on.
-		s.DType, s.Cast = storedDType(s, users[id][0].DType), to
-		node := newStorageNode(s, StorageID(id), users[id][0].Storage.Location)
-		for _, t := range users[id] {
-			n := *t
-			n.DType, n.Storage, n.Form = to, node, plainForm(t.Form)
-			swaps[t] = &n
-			swaps[t.Storage] = node
-			outside++
-		}
-	}
-	if outside -= inRows; outside > 0 {
-		e.warn("cast: %d tensors outside the mapping share these storages and are cast with them", outside)
-	}
-	// A sparse tensor has the dtype of its values.
-	eachNode(e.root, func(v pickle.Value) {
-		if t, ok := v.(*pickle.Tensor); ok {
-			if values := sparseValues(t); values != nil && swaps[values] != nil {
-				n := *t
-				extra := *t.Extra
-				n.DType, n.Extra = to, &extra
-				extra.Parts = append([]pickle.Part(nil), extra.Parts...)
-				for i := range extra.Parts {
-					if extra.Parts[i].Value == pickle.Value(values) {
-						extra.Parts[i].Value = swaps[values]
-					}
-				}
-				swaps[t] = &n
-			}
-		}
-	})
-	e.swapAll(swaps)
+	e.eachInRows(func(t *pickle.Tensor, _ int) { note(t) })
+	e.eachOutside(note)
+	return views
 }
 
-// storedDType is the dtype of the bytes, which a first cast takes from the view and a second must not.
-func storedDType(s *Storage, view DType) DType {
-	if s.Cast != 0 {
-		return s.DType
+// reportFollowers names the tensors that are cast because they share a storage. casting has the shared storages only.
+func (e *edit) reportFollowers(casting map[StorageID]string, asked []bool) {
+	e.eachInRows(func(t *pickle.Tensor, i int) {
+		if first, ok := casting[e.storage(t)]; ok && !asked[i] {
+			e.warn("cast: %q shares the storage of %q and is cast with it", e.rows[i].name, first)
+		}
+	})
+	outside := 0
+	e.eachOutside(func(t *pickle.Tensor) {
+		if _, ok := casting[e.storage(t)]; ok {
+			outside++
+		}
+	})
+	if outside > 0 {
+		e.warn("cast: %d tensors outside the mapping share these storages and are cast with them", outside)
 	}
-	return view
+}
+
+// castStorage casts the storage of t, and with it every tensor on it.
+func (e *edit) castStorage(t *pickle.Tensor, to DType) {
+	id, from := e.storage(t), e.dtypeNow(t)
+	e.ownStorages()
+	s := &e.storages[id]
+	if s.Cast != 0 && !widens(s.DType, s.Cast) {
+		// The first cast may have lost something, so the second reads its result.
+		made := e.addStorage(Storage{Key: s.Key, Location: s.Location, DType: s.Cast, NBytes: s.byteLen(), Cast: to, Missing: s.Missing, Used: s.Used,
+			Of: &View{Storage: id, DType: s.Cast, Shape: []int64{s.byteLen() / s.Cast.Size()}, Stride: []int64{1}}})
+		e.retype(id, func(r *retype) { r.to = made + 1 })
+		e.retype(made, func(r *retype) { r.dtype = to })
+		return
+	}
+	if s.Cast == 0 {
+		s.DType = from // an untyped storage takes the dtype that its views agree on
+	}
+	if s.Cast = to; to == s.DType {
+		s.Cast = 0
+	}
+	e.retype(id, func(r *retype) { r.dtype = to })
 }
 
 // widens tells whether every value of from is one of to, so that a cast through to loses nothing.
@@ -186,19 +183,6 @@ func widens(from, to DType) bool {
 		return from.IsFloat() && from != dtype.Float64 && from != dtype.Float4E2M1FNx2
 	}
 	return false
-}
-
-// sparseValues is the values part of a sparse tensor, nil for anything else.
-func sparseValues(t *pickle.Tensor) *pickle.Tensor {
-	if t.Extra == nil || t.Extra.Layout == "" {
-		return nil
-	}
-	for _, p := range t.Extra.Parts {
-		if v, ok := p.Value.(*pickle.Tensor); ok && p.Name == "values" && plain(v) {
-			return v
-		}
-	}
-	return nil
 }
 
 // nothingElse words the error of the steps that work on tensors and files.

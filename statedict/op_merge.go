@@ -166,16 +166,18 @@ func (e *edit) importRows(cp *Checkpoint, rows []row) {
 		ids = map[StorageID]StorageID{}
 		e.imported[cp] = ids
 	}
-	e.ownStorages()
+	for _, id := range ids {
+		e.storages[id].Used = 0 // may be reached twice now
+	}
 	swaps := map[pickle.Value]pickle.Value{}
-	eachNode(values, func(v pickle.Value) {
-		if s, ok := v.(*pickle.Storage); ok {
+	eachNode(values, nil, func(v pickle.Value) {
+		if s, ok := v.(*pickle.Storage); ok && swaps[s] == nil {
 			n := *s
 			n.Index = int(e.importStorage(cp, StorageID(s.Index), ids))
 			swaps[s] = &n
 		}
 	})
-	moved := replaceNodes(values, swaps).(*pickle.List)
+	moved := pickle.ReplaceNodes(values, swaps).(*pickle.List)
 	for i := range rows {
 		rows[i].value = moved.Items[i]
 	}

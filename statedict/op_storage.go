@@ -67,7 +67,7 @@ func (e *edit) selected(match, except Patterns) ([]int, error) {
 	if err != nil {
 		return nil, e.fail(err.Error(), "")
 	}
-	var rows []int
+	rows := make([]int, 0, len(e.rows))
 	for i := range e.rows {
 		if tensorOf(e.rows[i].value) != nil && sel.has(e.rows[i].name) {
 			rows = append(rows, i)
@@ -88,45 +88,48 @@ func (o *SetDevice) apply(e *edit, r *OpReport) (int, error) {
 	if device == "cuda" {
 		device = "cuda:0" // the tag that torch.save writes
 	}
-	moving := map[int]bool{}
-	for _, i := range rows {
-		changes := false
-		eachNode(e.rows[i].value, func(v pickle.Value) {
-			if s, ok := v.(*pickle.Storage); ok && s.Location != device {
-				moving[s.Index], changes = true, true
+	here := map[StorageID]bool{}
+	move := func(s *pickle.Storage) (moved bool) {
+		for ; s != nil; s = s.Root {
+			id := e.storage(&pickle.Tensor{Storage: s})
+			moved = moved || here[id]
+			if e.storages[id].Location != device {
+				moved = true
+				here[id] = e.shared(id)
+				e.retype(StorageID(s.Index), func(*retype) {})
+				e.storages[id].Location = device
 			}
-		})
-		if changes {
+		}
+		return moved
+	}
+	for _, i := range rows {
+		moved := false
+		if t := tensorOf(e.rows[i].value); t.Extra == nil && t.Storage != nil {
+			moved = move(t.Storage)
+		} else {
+			eachNode(t, nil, func(v pickle.Value) {
+				if s, ok := v.(*pickle.Storage); ok && move(s) {
+					moved = true
+				}
+			})
+		}
+		if moved {
 			r.Touched = append(r.Touched, e.rows[i].name)
 		}
 	}
-	if len(moving) == 0 {
-		return len(rows), nil
-	}
-	e.flush()
-	e.ownStorages()
-	swaps := map[pickle.Value]pickle.Value{}
-	elsewhere := map[int]bool{}
-	eachNode(e.root, func(v pickle.Value) {
-		s, ok := v.(*pickle.Storage)
-		if !ok {
-			return
+	left := map[StorageID]bool{}
+	note := func(t *pickle.Tensor) {
+		if id := e.storage(t); e.storages[id].Location != device {
+			left[id] = true
 		}
-		if !moving[s.Index] {
-			if s.Location != device {
-				elsewhere[s.Index] = true
-			}
-			return
-		}
-		n := *s
-		n.Location = device
-		swaps[s] = &n
-		e.storages[s.Index].Location = device
-	})
-	if len(elsewhere) > 0 {
-		e.warn("set_device: %d storages that this step does not reach stay on another device", len(elsewhere))
 	}
-	e.swapAll(swaps)
+	if len(r.Touched) > 0 {
+		e.eachInRows(func(t *pickle.Tensor, _ int) { note(t) })
+		e.eachOutside(note)
+	}
+	if len(left) > 0 {
+		e.warn("set_device: %d storages that this step does not reach stay on another device", len(left))
+	}
 	return len(rows), nil
 }
 
@@ -135,11 +138,10 @@ func (o *SetRequiresGrad) apply(e *edit, r *OpReport) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	swaps := map[pickle.Value]pickle.Value{}
 	touched := 0
 	for _, i := range rows {
 		v := e.rows[i].value
-		if d := tensorOf(v).DType; o.Value && !d.IsFloat() && !d.IsComplex() {
+		if d := e.dtypeNow(tensorOf(v)); o.Value && !d.IsFloat() && !d.IsComplex() {
 			continue
 		}
 		touched++
@@ -148,118 +150,34 @@ func (o *SetRequiresGrad) apply(e *edit, r *OpReport) (int, error) {
 			if v.RequiresGrad != o.Value {
 				n := *v
 				n.RequiresGrad = o.Value
-				swaps[v] = &n
+				e.setValue(i, &n)
 				r.Touched = append(r.Touched, e.rows[i].name)
 			}
 		case *pickle.Parameter:
 			if v.RequiresGrad != o.Value {
 				n := *v
 				n.RequiresGrad = o.Value
-				swaps[v] = &n
+				e.setValue(i, &n)
 				r.Touched = append(r.Touched, e.rows[i].name)
 			}
 		}
 	}
-	if len(swaps) > 0 {
-		e.flush()
-		e.swapAll(swaps)
-	}
+	e.settle()
 	return touched, nil
 }
 
 // window is a view of a storage, comparable: two tensors with one window are the same weights.
 type window struct {
-	storage int
-	dtype   DType
-	offset  int64
-	shape   string // shape and stride, packed
-	bits    uint8
+	storage   StorageID
+	dtype     DType
+	offset    int64
+	dims      string // shape and stride
+	conj, neg bool
 }
 
-func windowOf(t *pickle.Tensor) window {
-	w := window{storage: t.Storage.Index, dtype: t.DType, offset: t.Offset, shape: fmt.Sprint(t.Shape, t.Stride)}
-	if t.Conj {
-		w.bits |= 1
-	}
-	if t.Neg {
-		w.bits |= 2
-	}
-	return w
-}
-
-func viewOf(t *pickle.Tensor) View {
-	return View{Storage: StorageID(t.Storage.Index), DType: t.DType, Offset: t.Offset, Shape: t.Shape, Stride: t.Stride, Conj: t.Conj, Neg: t.Neg}
-}
-
-// plain tells a strided tensor with a storage from a composite, which the operations on storages leave alone.
-func plain(t *pickle.Tensor) bool {
-	return t.Storage != nil && (t.Extra == nil || t.Extra.Layout == "" && t.Extra.Parts == nil && t.Extra.QScheme == "" && t.Extra.Class == nil && t.Extra.Args == nil)
-}
-
-// users lists the tensors of the whole tree by the storage that they are views of. It puts the rows back first.
-func (e *edit) users() map[int][]*pickle.Tensor {
-	e.flush()
-	users := map[int][]*pickle.Tensor{}
-	eachNode(e.root, func(v pickle.Value) {
-		if t, ok := v.(*pickle.Tensor); ok && t.Storage != nil {
-			users[t.Storage.Index] = append(users[t.Storage.Index], t)
-		}
-	})
-	return users
-}
-
-// whole tells whether the view is the whole storage in row-major order.
-func (e *edit) whole(t *pickle.Tensor) bool {
-	v := viewOf(t)
-	s := &e.storages[t.Storage.Index]
-	return v.Offset == 0 && v.Contiguous() && v.Numel() >= 0 && v.NBytes() == storageLen(s)
-}
-
-// storageLen is the number of bytes of a storage after its cast.
-func storageLen(s *Storage) int64 {
-	if s.Cast == 0 || s.DType.Size() == 0 {
-		return s.NBytes
-	}
-	return s.NBytes / s.DType.Size() * s.Cast.Size()
-}
-
-// ownStorage makes a tensor like t with a storage of its own, row-major from offset 0. A whole storage is taken over with
-// its extent and checksum; of anything else the elements are gathered when they are read.
-func (e *edit) ownStorage(t *pickle.Tensor) *pickle.Tensor {
-	old := e.storages[t.Storage.Index]
-	s := old
-	s.Key, s.Used = "", 0
-	if !e.whole(t) {
-		view := viewOf(t)
-		if old.Cast != 0 {
-			// The elements are gathered as they are stored and cast afterwards.
-			view.DType = old.DType
-			uncast := old
-			uncast.Cast, uncast.Used = 0, 0
-			view.Storage = e.addStorage(uncast)
-		}
-		s = Storage{Location: old.Location, DType: view.DType, Of: &view, Cast: old.Cast, NBytes: view.NBytes(), Missing: old.Missing}
-	}
-	n := *t
-	n.Conj, n.Neg = t.Conj && s.Of == nil, t.Neg && s.Of == nil
-	n.Offset, n.Stride = 0, rowMajor(t.Shape)
-	if s.Of == nil {
-		n.Stride = t.Stride
-	}
-	id := e.addStorage(s)
-	n.Storage = newStorageNode(&e.storages[id], id, t.Storage.Location)
-	n.Form = plainForm(t.Form)
-	return &n
-}
-
-// replaced is the row's value with the tensor in it exchanged.
-func replaced(v pickle.Value, t *pickle.Tensor) pickle.Value {
-	if p, ok := v.(*pickle.Parameter); ok {
-		n := *p
-		n.Data = t
-		return &n
-	}
-	return t
+func (e *edit) window(t *pickle.Tensor) window {
+	v := e.view(t)
+	return window{v.Storage, v.DType, v.Offset, fmt.Sprint(v.Shape, v.Stride), v.Conj, v.Neg}
 }
 
 func (o *Unshare) apply(e *edit, r *OpReport) (int, error) {
@@ -267,43 +185,42 @@ func (o *Unshare) apply(e *edit, r *OpReport) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	users := e.users()
-	// One tensor object under two keys is one user, but two rows.
-	sharing := map[int]int{}
-	inRows := map[*pickle.Tensor]bool{}
-	for i := range e.rows {
-		if t := tensorOf(e.rows[i].value); t != nil && t.Storage != nil {
-			sharing[t.Storage.Index]++
-			inRows[t] = true
+	sharing := map[StorageID]int{}
+	count := func(t *pickle.Tensor) {
+		if id := e.storage(t); e.shared(id) {
+			sharing[id]++
 		}
 	}
-	for id, list := range users {
-		for _, t := range list {
-			if !inRows[t] {
-				sharing[id]++
-			}
-		}
-	}
-	left := map[int]int{}
+	e.eachInRows(func(t *pickle.Tensor, _ int) { count(t) })
+	e.eachOutside(count)
+	apart := map[StorageID]int{}
 	for _, i := range rows {
 		t := tensorOf(e.rows[i].value)
 		if !plain(t) {
 			continue
 		}
-		id := t.Storage.Index
+		id := e.storage(t)
 		n := sharing[id]
 		if n < 2 {
 			continue
 		}
 		// The last of those that were told to come apart may keep the storage: nobody else is there any more.
-		if left[id]++; left[id] == n {
+		if apart[id]++; apart[id] == n {
 			continue
 		}
-		e.rows[i].value = replaced(e.rows[i].value, e.ownStorage(t))
-		e.dirty = true
+		e.rows[i].value, e.dirty = withTensor(e.rows[i].value, e.ownStorage(t)), true
 		r.Touched = append(r.Touched, e.rows[i].name)
 	}
 	return len(rows), nil
+}
+
+// compacting is the work of one compact step.
+type compacting struct {
+	*edit
+	stays map[StorageID]window      // the window that keeps a storage
+	moved map[window]*pickle.Tensor // the others, in storages of their own
+	names map[StorageID][]string    // the first key of each window, in order
+	seen  map[window]bool
 }
 
 func (o *Compact) apply(e *edit, r *OpReport) (int, error) {
@@ -311,69 +228,60 @@ func (o *Compact) apply(e *edit, r *OpReport) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	users := e.users()
-	moved := map[window]*pickle.Tensor{}
-	stays := map[int]window{} // the window that keeps a storage
-	name := map[window]string{}
-	groups := map[int][]window{}
-	swaps := map[pickle.Value]pickle.Value{}
+	c := compacting{e, map[StorageID]window{}, map[window]*pickle.Tensor{}, map[StorageID][]string{}, map[window]bool{}}
 	for _, i := range rows {
 		t := tensorOf(e.rows[i].value)
-		if !plain(t) {
+		if !plain(t) || e.whole(t) && !e.shared(e.storage(t)) {
 			continue
 		}
-		w := windowOf(t)
-		if _, ok := name[w]; !ok {
-			name[w] = e.rows[i].name
-			groups[w.storage] = append(groups[w.storage], w)
+		if own := c.own(t, e.rows[i].name); own != nil {
+			e.setValue(i, withTensor(e.rows[i].value, own))
+			r.Touched = append(r.Touched, e.rows[i].name)
 		}
-		if e.whole(t) {
-			if first, ok := stays[w.storage]; !ok || first == w {
-				stays[w.storage] = w
-				continue
-			}
-		}
-		if moved[w] == nil {
-			moved[w] = e.ownStorage(t)
-		}
-		r.Touched = append(r.Touched, e.rows[i].name)
 	}
-	for _, id := range slices.Sorted(maps.Keys(groups)) {
-		if views := groups[id]; len(views) > 1 {
-			names := make([]string, len(views))
-			for i, w := range views {
-				names[i] = name[w]
-			}
+	for _, id := range slices.Sorted(maps.Keys(c.names)) {
+		if names := c.names[id]; len(names) > 1 {
 			e.warn("compact: these were different views of one storage and are separate now:%s", quotedList(names))
 		}
 	}
-	for w, own := range moved {
-		for _, t := range users[w.storage] {
-			if plain(t) && windowOf(t) == w {
-				n := *own
-				n.RequiresGrad, n.Extra = t.RequiresGrad, t.Extra
-				swaps[t] = &n
+	e.settle()
+	if len(c.moved) > 0 {
+		// Tensors outside that are the same views stay tied.
+		e.eachOutside(func(t *pickle.Tensor) {
+			if plain(t) {
+				if own := c.moved[e.window(t)]; own != nil {
+					e.setSwap(t, like(own, t))
+				}
 			}
-		}
-	}
-	if len(swaps) > 0 {
-		e.swapAll(swaps)
+		})
 	}
 	return len(rows), nil
 }
 
-// newStorageNode is the tree's node for a storage that an operation made or changed.
-func newStorageNode(s *Storage, id StorageID, location string) *pickle.Storage {
-	d := s.DType
-	if s.Cast != 0 {
-		d = s.Cast
+// own is what t becomes; nil where it keeps its storage.
+func (c *compacting) own(t *pickle.Tensor, name string) *pickle.Tensor {
+	w := c.window(t)
+	if !c.seen[w] {
+		c.seen[w] = true
+		c.names[w.storage] = append(c.names[w.storage], name)
 	}
-	n := &pickle.Storage{Tag: "storage", Key: s.Key, Location: location, DType: d, Index: int(id)}
-	length := storageLen(s)
-	if hasStorageClass(d) {
-		n.Numel = length / d.Size()
-	} else {
-		n.DType, n.Untyped, n.Numel = untypedDType, true, length
+	if c.whole(t) {
+		if first, ok := c.stays[w.storage]; !ok || first == w {
+			c.stays[w.storage] = w
+			return nil
+		}
 	}
-	return n
+	if own := c.moved[w]; own != nil {
+		c.storages[own.Storage.Index].Used++
+		return like(own, t)
+	}
+	c.moved[w] = c.ownStorage(t)
+	return c.moved[w]
+}
+
+// like is the tensor own for a place where t stood.
+func like(own, t *pickle.Tensor) *pickle.Tensor {
+	n := *own
+	n.RequiresGrad, n.Extra = t.RequiresGrad, t.Extra
+	return &n
 }

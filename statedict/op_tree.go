@@ -4,33 +4,8 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/weightroom/weightroom/statedict/internal/dtype"
 	"github.com/weightroom/weightroom/statedict/internal/pickle"
 )
-
-const untypedDType = dtype.UInt8
-
-// hasStorageClass tells the dtypes that have a torch.FloatStorage or the like; tensors of the others stand on an
-// UntypedStorage.
-//
-// Source: torch/storage.py, _dtype_to_storage_type_map.
-func hasStorageClass(d DType) bool {
-	switch {
-	case d >= dtype.Float8E4M3FN && d <= dtype.Float4E2M1FNx2, d >= dtype.UInt64 && d <= dtype.UInt16,
-		d == dtype.Complex32, d >= dtype.Bits8:
-		return false
-	}
-	return true
-}
-
-// plainForm is the spelling of a tensor whose dtype or storage changed: the old spellings name a class of their own.
-func plainForm(f pickle.Form) pickle.Form {
-	switch f {
-	case pickle.FormV1, pickle.FormLegacy, pickle.FormV3, pickle.FormTar:
-		return pickle.FormV2
-	}
-	return f
-}
 
 // DropObjects removes values from the object tree, by path from the root: `optimizer`, `callbacks[0].state`.
 type DropObjects struct {
@@ -91,7 +66,7 @@ func (o *DropObjects) apply(e *edit, r *OpReport) (int, error) {
 	}
 	if len(swaps) > 0 {
 		e.flush()
-		e.swapAll(swaps)
+		e.replace(swaps)
 	}
 	return len(r.Touched), nil
 }
@@ -101,6 +76,7 @@ func (o *SetMetadata) apply(e *edit, r *OpReport) (int, error) {
 	if e.metadata == nil {
 		e.metadata = map[string]string{}
 	}
+	e.described = len(o.Values) > 0
 	for _, kv := range o.Values {
 		if _, ok := e.metadata[kv[0]]; !ok {
 			e.metadataKeys = append(e.metadataKeys, kv[0])
@@ -114,15 +90,51 @@ func (o *SetMetadata) apply(e *edit, r *OpReport) (int, error) {
 // reaches tells whether target is v or somewhere below it.
 func reaches(v, target pickle.Value) bool {
 	found := false
-	eachNode(v, func(x pickle.Value) { found = found || x == target })
+	eachNode(v, nil, func(x pickle.Value) { found = found || x == target })
 	return found
 }
 
-// eachNode calls f once for every node at v and below, parents first, storages and the parts of tensors included. Cycles
-// are walked once.
-func eachNode(v pickle.Value, f func(pickle.Value)) {
+// eachNode calls f for the nodes at v and below, parents first, storages and the parts of tensors included, but not for skip
+// and what is only below that. Containers are walked once; a tensor or storage comes as often as something refers to it.
+func eachNode(v, skip pickle.Value, f func(pickle.Value)) {
 	seen := map[pickle.Value]struct{}{}
+	if skip != nil {
+		seen[skip] = struct{}{}
+	}
 	todo := []pickle.Value{v}
+	for len(todo) > 0 {
+		v := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		switch n := v.(type) {
+		case *pickle.Storage:
+			f(n)
+			if n.Root != nil {
+				todo = append(todo, n.Root)
+			}
+			continue
+		case *pickle.Tensor:
+			if n.Extra == nil {
+				f(n)
+				if n.Storage != nil {
+					todo = append(todo, n.Storage)
+				}
+				continue
+			}
+		case *pickle.Parameter, *pickle.Dict, *pickle.List, *pickle.Tuple, *pickle.Set, *pickle.Object:
+		default:
+			continue
+		}
+		if _, ok := seen[v]; ok {
+			continue
+		}
+		seen[v] = struct{}{}
+		f(v)
+		todo = appendChildren(todo, v)
+	}
+}
+
+// appendChildren puts what v holds on the stack, the first on top.
+func appendChildren(todo []pickle.Value, v pickle.Value) []pickle.Value {
 	push := func(values ...pickle.Value) {
 		for i := len(values) - 1; i >= 0; i-- {
 			todo = append(todo, values[i])
@@ -133,60 +145,42 @@ func eachNode(v pickle.Value, f func(pickle.Value)) {
 			push(items[i].Key, items[i].Value)
 		}
 	}
-	for len(todo) > 0 {
-		v := todo[len(todo)-1]
-		todo = todo[:len(todo)-1]
-		switch v.(type) {
-		case nil, bool, int64, float64, complex128, string, *pickle.Bytes, *pickle.Global:
-			continue
+	switch v := v.(type) {
+	case *pickle.Tuple:
+		push(v.Items...)
+	case *pickle.List:
+		push(v.Items...)
+	case *pickle.Set:
+		push(v.Items...)
+	case *pickle.Dict:
+		push(v.Attrs)
+		if v.Args != nil {
+			push(v.Args)
 		}
-		if _, ok := seen[v]; ok {
-			continue
+		pairs(v.Items)
+	case *pickle.Object:
+		push(v.Elems...)
+		pairs(v.Items)
+		push(v.State, v.Kwargs)
+		if v.Args != nil {
+			push(v.Args)
 		}
-		seen[v] = struct{}{}
-		f(v)
-		switch v := v.(type) {
-		case *pickle.Tuple:
-			push(v.Items...)
-		case *pickle.List:
-			push(v.Items...)
-		case *pickle.Set:
-			push(v.Items...)
-		case *pickle.Dict:
-			push(v.Attrs)
-			if v.Args != nil {
-				push(v.Args)
-			}
-			pairs(v.Items)
-		case *pickle.Object:
-			push(v.Elems...)
-			pairs(v.Items)
-			push(v.State, v.Kwargs)
-			if v.Args != nil {
-				push(v.Args)
-			}
-		case *pickle.Parameter:
-			push(v.State)
-			if v.Data != nil {
-				push(v.Data)
-			}
-		case *pickle.Tensor:
-			if x := v.Extra; x != nil {
-				push(x.State, x.Metadata)
-				if x.Args != nil {
-					push(x.Args)
-				}
-				for i := len(x.Parts) - 1; i >= 0; i-- {
-					push(x.Parts[i].Value)
-				}
-			}
-			if v.Storage != nil {
-				push(v.Storage)
-			}
-		case *pickle.Storage:
-			if v.Root != nil {
-				push(v.Root)
-			}
+	case *pickle.Parameter:
+		push(v.State)
+		if v.Data != nil {
+			push(v.Data)
+		}
+	case *pickle.Tensor:
+		push(v.Extra.State, v.Extra.Metadata)
+		if v.Extra.Args != nil {
+			push(v.Extra.Args)
+		}
+		for i := len(v.Extra.Parts) - 1; i >= 0; i-- {
+			push(v.Extra.Parts[i].Value)
+		}
+		if v.Storage != nil {
+			push(v.Storage)
 		}
 	}
+	return todo
 }

@@ -227,7 +227,7 @@ func (op *opener) safetensors(src *Source) (*Checkpoint, error) {
 	root := &pickle.Dict{Items: make([]pickle.Item, len(h.Entries))}
 	for i := range h.Entries {
 		e := &h.Entries[i]
-		t := op.plainTensor(src, e.DType, e.Shape, h.DataOff+e.Begin, e.End-e.Begin)
+		t := op.headerTensor(src, e.DType, e.Code, e.Shape, h.DataOff+e.Begin, e.End-e.Begin)
 		if e.DType == 0 {
 			op.finding("F_UNSUPPORTED", e.Name, "dtype %s has no torch name; its bytes are kept as they are", e.Code)
 		}

@@ -181,17 +181,6 @@ func isTensor(v pickle.Value) bool {
 	return false
 }
 
-// tensorOf is the tensor of a value that is one, bare or a Parameter; nil otherwise.
-func tensorOf(v pickle.Value) *pickle.Tensor {
-	switch v := v.(type) {
-	case *pickle.Tensor:
-		return v
-	case *pickle.Parameter:
-		return v.Data
-	}
-	return nil
-}
-
 // dotted is prefix with its final dot: `net` and `net.` mean the same.
 func dotted(prefix string) string {
 	if prefix == "" || strings.HasSuffix(prefix, ".") {

@@ -228,7 +228,7 @@ func (d *treeDumper) tensor(v pickle.Value, path string) string {
 	} else {
 		d.first[t.Storage.Index] = path
 		n := st.NBytes / st.DType.Size()
-		if v := viewOf(t); v.Numel() != n {
+		if v := (View{Shape: t.Shape}); v.Numel() != n {
 			s += fmt.Sprintf(" of %d", n)
 		}
 	}

@@ -117,7 +117,10 @@ func (c *recipeCase) checkReport(t *testing.T, report *Report) {
 	if want == nil {
 		return
 	}
-	last := report.Ops[len(report.Ops)-1]
+	last := OpReport{}
+	if n := len(report.Ops); n > 0 {
+		last = report.Ops[n-1]
+	}
 	if want.At != nil && report.At != *want.At {
 		t.Errorf("at %q, want %q", report.At, *want.At)
 	}

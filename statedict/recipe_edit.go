@@ -24,11 +24,14 @@ type edit struct {
 	sources []metaSource
 
 	storages []Storage
+	retyped  []retype                                // by storage: what its tensors and node have to become when the edit is finished
+	swaps    map[pickle.Value]pickle.Value           // tensors and parameters that the tree refers to more than once, and what they became
 	owned    bool                                    // storages is a copy
 	imported map[*Checkpoint]map[StorageID]StorageID // what merges brought, so that aliases stay aliases
 
 	metadata     map[string]string
 	metadataKeys []string
+	described    bool // metadata was set
 	merged       []*Checkpoint
 }
 
@@ -100,16 +103,22 @@ func rowsOf(d *pickle.Dict, from int32) []row {
 
 // keep filters the rows in place: those for which want is true stay. It answers the names of the others.
 func (e *edit) keep(want func(*row) bool) (gone []string) {
-	kept := e.rows[:0]
+	n := 0
 	for i := range e.rows {
 		if want(&e.rows[i]) {
-			kept = append(kept, e.rows[i])
-		} else {
-			gone = append(gone, e.rows[i].name)
+			if n != i {
+				e.rows[n] = e.rows[i]
+			}
+			n++
+			continue
 		}
+		if gone == nil {
+			gone = make([]string, 0, min(len(e.rows)-i, 64+(len(e.rows)-i)/4))
+		}
+		gone = append(gone, e.rows[i].name)
 	}
-	clear(e.rows[len(kept):])
-	e.rows = kept
+	clear(e.rows[n:])
+	e.rows = e.rows[:n]
 	e.dirty = e.dirty || len(gone) > 0
 	return gone
 }
@@ -218,7 +227,7 @@ func (e *edit) fail(msg, hint string, keys ...string) error {
 
 // flush puts the rows back into the tree.
 func (e *edit) flush() {
-	if !e.dirty || e.anchor == nil {
+	if !e.dirty && e.swaps == nil || e.anchor == nil {
 		return
 	}
 	d := e.shell
@@ -230,27 +239,21 @@ func (e *edit) flush() {
 		}
 		d.Items[i] = pickle.Item{Key: r.key, Value: r.value}
 	}
-	e.swap(map[pickle.Value]pickle.Value{e.anchor: &d})
-	e.anchor, e.dirty = &d, false
-}
-
-// swap replaces nodes of the tree by identity, wherever they stand.
-func (e *edit) swap(nodes map[pickle.Value]pickle.Value) {
-	if d, ok := nodes[e.root]; ok && len(nodes) == 1 {
-		e.root = d
+	nodes := map[pickle.Value]pickle.Value{e.anchor: &d}
+	for old := range e.swaps {
+		nodes[old] = e.current(old)
+	}
+	e.dirty, e.swaps = false, nil
+	if e.root == e.anchor && len(nodes) == 1 {
+		e.root, e.anchor = &d, &d
 		return
 	}
-	e.root = replaceNodes(e.root, nodes)
+	e.replace(nodes)
 }
 
-// swapAll is swap with the rows put back before, and read again afterwards.
-func (e *edit) swapAll(nodes map[pickle.Value]pickle.Value) {
-	if e.anchor == nil {
-		e.root = replaceNodes(e.root, nodes)
-		return
-	}
-	// The mapping is found again by its own replacement, however deep the tree is.
-	both := replaceNodes(&pickle.Tuple{Items: []pickle.Value{e.root, e.anchor}}, nodes).(*pickle.Tuple)
+// replace exchanges nodes of the tree by identity, wherever they stand, and reads the rows again. The rows are flushed.
+func (e *edit) replace(nodes map[pickle.Value]pickle.Value) {
+	both := pickle.ReplaceNodes(&pickle.Tuple{Items: []pickle.Value{e.root, e.anchor}}, nodes).(*pickle.Tuple)
 	e.root, e.anchor = both.Items[0], both.Items[1]
 	if d, ok := e.anchor.(*pickle.Dict); ok {
 		for i := range e.rows {
@@ -263,8 +266,14 @@ func (e *edit) swapAll(nodes map[pickle.Value]pickle.Value) {
 func (e *edit) finish() (*Checkpoint, error) {
 	if e.anchor != nil {
 		e.applyMetadata()
+		e.materialise()
 	}
 	e.flush()
+	if e.root == e.base.root && !e.owned && !e.described {
+		cp := *e.base
+		return &cp, nil
+	}
+	e.ownStorages()
 	cp, err := e.base.rebuild(e.root, e.storages)
 	if err != nil {
 		return nil, err

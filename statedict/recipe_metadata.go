@@ -69,7 +69,7 @@ func (e *edit) applyMetadata() {
 	if !changed {
 		return
 	}
-	out := &metaResult{index: map[string]int{}}
+	out := &metaResult{}
 	for s := range e.sources {
 		if e.sources[s].meta != nil {
 			e.follow(int32(s), out)
@@ -102,54 +102,60 @@ func (e *edit) applyMetadata() {
 
 // metaResult collects entries by their new path.
 type metaResult struct {
+	paths   pathTable
 	entries []metaEntry
-	index   map[string]int
-	invent  []string // parents that moved modules need
+	index   []int32 // by path id: position in entries plus one
+	invent  []int32 // ids of parents that moved modules need
 }
 
 type metaEntry struct {
 	item  pickle.Item
+	to    int32 // path id
 	moved bool
 	from  int32
 	own   bool // the module has keys of that source
 }
 
-func (m *metaResult) put(path string, en metaEntry) {
-	i, ok := m.index[path]
-	if !ok {
-		m.index[path] = len(m.entries)
-		m.entries = append(m.entries, en)
+func (m *metaResult) has(id int32) bool { return int(id) < len(m.index) && m.index[id] > 0 }
+
+func (m *metaResult) put(en metaEntry) {
+	if n := len(m.paths.texts); n > len(m.index) {
+		m.index = append(m.index, make([]int32, n-len(m.index))...)
+	}
+	if i := m.index[en.to]; i > 0 {
+		old := &m.entries[i-1]
+		if en.from == old.from && en.moved && !old.moved || en.from != old.from && en.own && !old.own {
+			*old = en
+		}
 		return
 	}
-	old := &m.entries[i]
-	if en.from == old.from && en.moved && !old.moved || en.from != old.from && en.own && !old.own {
-		*old = en
-	}
+	m.entries = append(m.entries, en)
+	m.index[en.to] = int32(len(m.entries))
 }
 
 // dict is the result in the shape of the old `_metadata`: parents in front of what is below them, the root first.
 func (m *metaResult) dict(like *pickle.Dict) *pickle.Dict {
 	d := *like
 	d.Items = make([]pickle.Item, 0, len(m.entries)+len(m.invent))
-	missing := map[string]bool{}
-	for _, p := range m.invent {
-		if _, ok := m.index[p]; !ok {
-			missing[p] = true
+	missing := map[int32]bool{}
+	for _, id := range m.invent {
+		if !m.has(id) {
+			missing[id] = true
 		}
 	}
-	if i, ok := m.index[""]; ok {
-		d.Items = append(d.Items, m.entries[i].item)
+	if m.has(rootPath) {
+		d.Items = append(d.Items, m.entries[m.index[rootPath]-1].item)
 	}
 	for _, en := range m.entries {
-		path := en.item.Key.(string)
-		if path == "" {
+		if en.to == rootPath {
 			continue
 		}
-		for j := 0; len(missing) > 0 && j < len(path); j++ {
-			if path[j] == '.' && missing[path[:j]] {
-				delete(missing, path[:j])
+		at := len(d.Items)
+		for id := m.paths.parent[en.to]; id != rootPath && len(missing) > 0; id = m.paths.parent[id] {
+			if missing[id] {
+				delete(missing, id)
 				entry := &pickle.Dict{Items: []pickle.Item{{Key: "version", Value: int64(1)}}}
-				d.Items = append(d.Items, pickle.Item{Key: strings.Clone(path[:j]), Value: entry})
+				d.Items = slices.Insert(d.Items, at, pickle.Item{Key: strings.Clone(m.paths.texts[id]), Value: entry})
 			}
 		}
 		d.Items = append(d.Items, en.item)
@@ -157,16 +163,96 @@ func (m *metaResult) dict(like *pickle.Dict) *pickle.Dict {
 	return &d
 }
 
-// follow moves the entries of source s to where its rows went.
+// module is what follow knows of a path, as an old one (had, alive, targets) and as a new one (below, own).
+type module struct {
+	had, alive, below, own bool
+	target                 int32 // first new place plus one, 0 for none
+}
+
+// follower moves the entries of one source to where its rows went.
+type follower struct {
+	*metaResult
+	modules []module          // by path id
+	more    map[int32][]int32 // the second and further places of old modules
+}
+
+func (f *follower) module(id int32) *module {
+	if n := len(f.paths.texts); n > len(f.modules) {
+		f.modules = append(f.modules, make([]module, n-len(f.modules)+n)...)
+	}
+	return &f.modules[id]
+}
+
+// addTarget answers false when the pair was there, so that its parents are known as well.
+func (f *follower) addTarget(was, now int32) bool {
+	m := f.module(was)
+	if m.target == 0 {
+		m.target = now + 1
+		return true
+	}
+	if m.target == now+1 || slices.Contains(f.more[was], now) {
+		return false
+	}
+	f.more[was] = append(f.more[was], now)
+	return true
+}
+
+// targets are the new places of an old module.
+func (f *follower) targets(id int32) []int32 {
+	if f.module(id).target == 0 {
+		return nil
+	}
+	return append([]int32{f.module(id).target - 1}, f.more[id]...)
+}
+
 func (e *edit) follow(s int32, out *metaResult) {
-	targets := map[string][]string{} // old module to new ones
-	alive := map[string]bool{}       // old modules with rows left, and their parents
-	below := map[string]bool{}       // new modules with rows, and their parents
-	own := map[string]bool{}         // new modules with rows
+	f := &follower{metaResult: out, more: map[int32][]int32{}}
+	f.paths.grow(2 * len(e.sources[s].meta.Items))
+	out.entries = slices.Grow(out.entries, len(e.sources[s].meta.Items))
+	if !f.rows(e.rows, s) && len(e.rows) > 0 && s > 0 {
+		return
+	}
+	if !f.rootTaken() {
+		f.addTarget(rootPath, rootPath)
+	}
+	last := "\x00"
+	for _, it := range e.sources[s].before {
+		k, ok := it.Key.(string)
+		if !ok {
+			continue
+		}
+		if m := parentPath(k); m != last {
+			last = m
+			for id := f.paths.id(m); !f.module(id).had; id = f.paths.parent[id] {
+				f.module(id).had = true
+			}
+		}
+	}
+	var root pickle.Item
+	rootThere := out.has(rootPath)
+	for _, it := range e.sources[s].meta.Items {
+		path, ok := it.Key.(string)
+		if !ok {
+			continue
+		}
+		id := f.paths.id(path)
+		if id == rootPath {
+			root = it
+		}
+		if !f.vanished(id) {
+			f.place(id, it, s)
+		}
+	}
+	if root.Value != nil && !out.has(rootPath) && !rootThere && s == 0 {
+		out.put(metaEntry{item: root, from: s, to: rootPath})
+	}
+}
+
+// rows notes where the modules of the rows of source s went; it answers whether there are any.
+func (f *follower) rows(rows []row, s int32) (any bool) {
 	lastWas, lastNow := "\x00", ""
-	any := false
-	for i := range e.rows {
-		r := &e.rows[i]
+	for i := range rows {
+		r := &rows[i]
 		if r.from != s || r.kind != named {
 			continue
 		}
@@ -176,136 +262,175 @@ func (e *edit) follow(s int32, out *metaResult) {
 			continue
 		}
 		lastWas, lastNow = was, now
-		own[now] = true
-		markUp(alive, was)
-		markUp(below, now)
-		for addTarget(targets, was, now) && was != "" && now != "" && lastPart(was) == lastPart(now) {
-			was, now = parentPath(was), parentPath(now)
+		a, b := f.paths.id(was), f.paths.id(now)
+		f.module(b).own = true
+		for id := a; !f.module(id).alive; id = f.paths.parent[id] {
+			f.module(id).alive = true
+		}
+		for id := b; !f.module(id).below; id = f.paths.parent[id] {
+			f.module(id).below = true
+		}
+		for f.addTarget(a, b) && a != rootPath && b != rootPath && lastPart(f.paths.texts[a]) == lastPart(f.paths.texts[b]) {
+			a, b = f.paths.parent[a], f.paths.parent[b]
 		}
 	}
-	if !any && len(e.rows) > 0 && s > 0 {
-		return
-	}
-	if !rootTaken(targets) {
-		addTarget(targets, "", "")
-	}
-	had := map[string]bool{}
-	last := "\x00"
-	for _, it := range e.sources[s].before {
-		if k, ok := it.Key.(string); ok {
-			if m := parentPath(k); m != last {
-				markUp(had, m)
-				last = m
-			}
-		}
-	}
-	root := pickle.Item{}
-	_, before := out.index[""]
-	for _, it := range e.sources[s].meta.Items {
-		path, ok := it.Key.(string)
-		if !ok || path != "" && vanished(path, had, alive) {
-			continue
-		}
-		if path == "" {
-			root = it
-		}
-		for _, to := range placesOf(path, targets) {
-			if had[path] && !below[to] && to != "" {
-				continue
-			}
-			en := metaEntry{item: it, from: s, own: own[to], moved: to != path}
-			if en.moved {
-				if !en.own && slices.Contains(targets[path], path) {
-					out.invent = append(out.invent, to) // the module stays; this is a new parent for some of it
-					continue
-				}
-				en.item.Key = to
-				for j := range len(to) {
-					if to[j] == '.' {
-						out.invent = append(out.invent, to[:j])
-					}
-				}
-			}
-			out.put(to, en)
-		}
-	}
-	if root.Value == nil {
-		return
-	}
-	if _, ok := out.index[""]; !ok && !before && s == 0 {
-		out.put("", metaEntry{item: root, from: s})
-	}
+	return any
 }
 
 // rootTaken tells whether the old root went elsewhere or another module became the root.
-func rootTaken(targets map[string][]string) bool {
-	if len(targets[""]) > 0 {
+func (f *follower) rootTaken() bool {
+	if f.module(rootPath).target != 0 {
 		return true
 	}
-	for _, to := range targets {
-		if slices.Contains(to, "") {
+	for i := range f.modules {
+		if f.modules[i].target == rootPath+1 {
+			return true
+		}
+	}
+	for _, more := range f.more {
+		if slices.Contains(more, rootPath) {
 			return true
 		}
 	}
 	return false
 }
 
-// placesOf is where a module's entry goes; a place that it had already comes first.
-func placesOf(path string, targets map[string][]string) []string {
-	if t, ok := targets[path]; ok {
-		return t
-	}
-	for parent := path; parent != ""; {
-		parent = parentPath(parent)
-		if t, ok := targets[parent]; ok {
-			to := t[0]
-			for _, x := range t {
-				if x == parent {
-					to = x
-				}
-			}
-			rest := path
-			if parent != "" {
-				rest = path[len(parent)+1:]
-			}
-			if to == parent {
-				return []string{path}
-			}
-			return []string{dotted(to) + rest}
-		}
-	}
-	return nil
-}
-
-// addTarget answers false when the pair was there, so that its parents are known as well.
-func addTarget(targets map[string][]string, was, now string) bool {
-	for _, t := range targets[was] {
-		if t == now {
-			return false
-		}
-	}
-	targets[was] = append(targets[was], now)
-	return true
-}
-
-func vanished(path string, had, alive map[string]bool) bool {
-	for p := path; p != ""; p = parentPath(p) {
-		if had[p] && !alive[p] {
+func (f *follower) vanished(id int32) bool {
+	for ; id != rootPath; id = f.paths.parent[id] {
+		if m := f.module(id); m.had && !m.alive {
 			return true
 		}
 	}
 	return false
 }
 
-// markUp enters a path and its parents.
-func markUp(set map[string]bool, path string) {
-	for !set[path] {
-		set[path] = true
-		if path == "" {
+// place puts the entry of an old module where it belongs.
+func (f *follower) place(id int32, it pickle.Item, s int32) {
+	places := f.targets(id)
+	if places == nil {
+		to, ok := f.withParent(id)
+		if !ok {
 			return
 		}
-		path = parentPath(path)
+		places = []int32{to}
 	}
+	for _, to := range places {
+		if f.module(id).had && !f.module(to).below && to != rootPath {
+			continue
+		}
+		en := metaEntry{item: it, from: s, to: to, own: f.module(to).own, moved: to != id}
+		if en.moved {
+			if !en.own && slices.Contains(places, id) {
+				f.invent = append(f.invent, to) // the module stays; this is a new parent for some of it
+				continue
+			}
+			en.item.Key = f.paths.texts[to]
+			for up := f.paths.parent[to]; up != rootPath; up = f.paths.parent[up] {
+				if n := len(f.invent); n > 0 && f.invent[n-1] == up {
+					break
+				}
+				f.invent = append(f.invent, up)
+			}
+		}
+		f.put(en)
+	}
+}
+
+// withParent is the new place of a module without keys: below the place of the nearest parent that has one, its own if that
+// is among several.
+func (f *follower) withParent(id int32) (to int32, ok bool) {
+	for up := id; up != rootPath; {
+		up = f.paths.parent[up]
+		places := f.targets(up)
+		if places == nil {
+			continue
+		}
+		if slices.Contains(places, up) {
+			return id, true
+		}
+		rest := f.paths.texts[id]
+		if up != rootPath {
+			rest = rest[len(f.paths.texts[up])+1:]
+		}
+		return f.paths.id(joinPath(f.paths.texts[places[0]], rest)), true
+	}
+	return 0, false
+}
+
+// pathTable numbers module paths; the root is 0. Every path has its parents in the table.
+type pathTable struct {
+	slots  []int32 // path id plus one, open addressing
+	texts  []string
+	parent []int32 // the root is its own
+}
+
+const rootPath int32 = 0
+
+// maxParts is the depth of modules that is followed; a key with more parts stands below the root.
+const maxParts = 200
+
+// grow makes room for n more paths.
+func (t *pathTable) grow(n int) {
+	t.texts, t.parent = slices.Grow(t.texts, n+1), slices.Grow(t.parent, n+1)
+	size := max(16, len(t.slots))
+	for size < 2*(len(t.texts)+n+1) {
+		size *= 2
+	}
+	if size == len(t.slots) {
+		return
+	}
+	t.slots = make([]int32, size)
+	for i, text := range t.texts {
+		*t.slot(text) = int32(i + 1)
+	}
+	if len(t.texts) == 0 {
+		t.texts, t.parent = append(t.texts, ""), append(t.parent, rootPath)
+		*t.slot("") = rootPath + 1
+	}
+}
+
+// slot is where a path is, or would go.
+func (t *pathTable) slot(text string) *int32 {
+	mask := uint64(len(t.slots) - 1)
+	for h := hashString(text) & mask; ; h = (h + 1) & mask {
+		if s := &t.slots[h]; *s == 0 || t.texts[*s-1] == text {
+			return s
+		}
+	}
+}
+
+func (t *pathTable) id(text string) int32 {
+	s := t.slot(text)
+	if *s != 0 {
+		return *s - 1
+	}
+	if 2*len(t.texts) >= len(t.slots) {
+		t.grow(len(t.texts))
+		s = t.slot(text)
+	}
+	id := int32(len(t.texts))
+	*s = id + 1
+	t.texts, t.parent = append(t.texts, text), append(t.parent, rootPath)
+	if strings.Count(text, ".") > maxParts {
+		return id
+	}
+	// Parents get their numbers one after the other, not by recursion.
+	for child := id; text != ""; child = int32(len(t.texts) - 1) {
+		text = parentPath(text)
+		s := t.slot(text)
+		if *s != 0 {
+			t.parent[child] = *s - 1
+			break
+		}
+		if 2*len(t.texts) >= len(t.slots) {
+			t.grow(len(t.texts))
+			s = t.slot(text)
+		}
+		*s = int32(len(t.texts) + 1)
+		t.parent[child] = int32(len(t.texts))
+		t.texts, t.parent = append(t.texts, text), append(t.parent, rootPath)
+	}
+	return id
 }
 
 // parentPath is path without its last part, "" at the top.

@@ -109,7 +109,7 @@ func (a *app) crashed() {
 	}
 	a.startWorker()
 	title, msg, hint := a.text.Text("error.crash.title"), a.text.Text("error.crash.message"), a.text.Text("error.crash.hint")
-	a.showError(title, &message.Error{Code: message.Internal, Message: msg, Hint: hint})
+	a.showError(title, &message.Error{Message: msg, Hint: hint})
 	show(find(role("error"), "[data-action=reopen]"), a.open != nil)
 	a.setState("error")
 }

@@ -2,17 +2,31 @@ package pickle
 
 import "unsafe"
 
-// Replace returns a tree in which the dicts that are keys of with have their stand-ins, also where they hang below other
-// stand-ins. Containers on the way to them are copied; everything else is shared with the old tree, which does not change.
-// Cycles and sharing stay: one old node has one new node. Nothing to replace gives root itself.
-//
-// Tensors, parameters and storages are not looked into, but for the Python attributes of a Parameter or tensor. Time and
-// memory are those of one walk over the tree.
+// Replace returns a tree in which the dicts that are keys of with have their stand-ins; see ReplaceNodes.
 func Replace(root Value, with map[*Dict]*Dict) Value {
+	nodes := make(map[Value]Value, len(with))
+	for old, v := range with {
+		nodes[old] = v
+	}
+	return ReplaceNodes(root, nodes)
+}
+
+// ReplaceNodes returns a tree in which the nodes that are keys of with (containers, tensors, parameters, storages) have
+// their stand-ins, also where they hang below other stand-ins. What holds them is copied; everything else is shared with the
+// old tree, which does not change. Cycles and sharing stay: one old node has one new node. Nothing to replace gives root
+// itself. A tensor's stand-in has to be a tensor, a storage's a storage.
+//
+// Time and memory are those of one walk over the tree; tensors without Python attributes cost a lookup each.
+func ReplaceNodes(root Value, with map[Value]Value) Value {
 	if len(with) == 0 {
 		return root
 	}
-	r := &replacer{with: with, parents: make(map[unsafe.Pointer][]Value), fresh: make(map[unsafe.Pointer]Value)}
+	r := &replacer{with: make(map[unsafe.Pointer]Value, len(with)), parents: make(map[unsafe.Pointer][]Value), fresh: make(map[unsafe.Pointer]Value)}
+	for old, v := range with {
+		if p := nodePointer(old); p != nil {
+			r.with[p] = v
+		}
+	}
 	r.survey(root)
 	r.spread()
 	r.fill()
@@ -20,29 +34,27 @@ func Replace(root Value, with map[*Dict]*Dict) Value {
 }
 
 type replacer struct {
-	with    map[*Dict]*Dict
-	parents map[unsafe.Pointer][]Value // of every node, stand-ins in place, who holds it
+	with    map[unsafe.Pointer]Value
+	parents map[unsafe.Pointer][]Value // of every node but plain tensors, stand-ins in place, who holds it
 	fresh   map[unsafe.Pointer]Value   // the copy of a node
 	dirty   []Value                    // nodes that are copied
 }
 
 // standIn is what replaces a value, mostly itself.
 func (r *replacer) standIn(v Value) Value {
-	if d, ok := v.(*Dict); ok {
-		if other := r.with[d]; other != nil {
+	if p := nodePointer(v); p != nil {
+		if other, ok := r.with[p]; ok {
 			return other
 		}
 	}
 	return v
 }
 
-// nodePointer is the identity of a node that can hold others, nil for all else.
+// nodePointer is the identity of a node that can be replaced or can hold others, nil for all else.
 func nodePointer(v Value) unsafe.Pointer {
 	switch n := v.(type) {
 	case *Tuple:
-		if len(n.Items) > 0 {
-			return unsafe.Pointer(n)
-		}
+		return unsafe.Pointer(n)
 	case *List:
 		return unsafe.Pointer(n)
 	case *Dict:
@@ -52,13 +64,11 @@ func nodePointer(v Value) unsafe.Pointer {
 	case *Object:
 		return unsafe.Pointer(n)
 	case *Parameter:
-		if n.State != nil {
-			return unsafe.Pointer(n)
-		}
+		return unsafe.Pointer(n)
 	case *Tensor:
-		if n.Extra != nil && n.Extra.State != nil {
-			return unsafe.Pointer(n)
-		}
+		return unsafe.Pointer(n)
+	case *Storage:
+		return unsafe.Pointer(n)
 	}
 	return nil
 }
@@ -88,10 +98,26 @@ func children(v Value, f func(Value)) {
 		eachPair(n.Items, f)
 		each(n.Elems, f)
 	case *Parameter:
+		if n.Data != nil {
+			f(n.Data)
+		}
 		f(n.State)
 	case *Tensor:
-		if n.Extra != nil {
-			f(n.Extra.State)
+		if n.Storage != nil {
+			f(n.Storage)
+		}
+		if x := n.Extra; x != nil {
+			for _, p := range x.Parts {
+				f(p.Value)
+			}
+			if x.Args != nil {
+				f(x.Args)
+			}
+			f(x.State)
+		}
+	case *Storage:
+		if n.Root != nil {
+			f(n.Root)
 		}
 	}
 }
@@ -109,7 +135,7 @@ func eachPair(items []Item, f func(Value)) {
 	}
 }
 
-// survey walks the tree with stand-ins in place, notes who holds whom, and marks those that held a dict that is replaced.
+// survey walks the tree with stand-ins in place, notes who holds whom, and marks those that held a node that is replaced.
 func (r *replacer) survey(root Value) {
 	var stack []Value
 	visit := func(old, parent Value) {
@@ -120,6 +146,9 @@ func (r *replacer) survey(root Value) {
 		}
 		if v != old && parent != nil {
 			r.copy(parent)
+		}
+		if r.plain(v) {
+			return
 		}
 		_, seen := r.parents[p]
 		r.parents[p] = append(r.parents[p], parent)
@@ -133,6 +162,15 @@ func (r *replacer) survey(root Value) {
 		stack = stack[:len(stack)-1]
 		children(n, func(c Value) { visit(c, n) })
 	}
+}
+
+// plain tells a tensor or storage below which nothing is replaced.
+func (r *replacer) plain(v Value) bool {
+	if t, ok := v.(*Tensor); ok {
+		return t.Extra == nil && (t.Storage == nil || r.plain(t.Storage) && r.standIn(t.Storage) == Value(t.Storage))
+	}
+	s, ok := v.(*Storage)
+	return ok && s.Root == nil
 }
 
 // copy makes a new, empty node for one that has to change.
@@ -168,6 +206,8 @@ func emptyLike(v Value) Value {
 		return &Object{}
 	case *Parameter:
 		return &Parameter{}
+	case *Storage:
+		return &Storage{}
 	}
 	return &Tensor{}
 }
@@ -208,15 +248,35 @@ func (r *replacer) fill() {
 		case *Parameter:
 			n := r.fresh[unsafe.Pointer(o)].(*Parameter)
 			*n = *o
+			if o.Data != nil {
+				n.Data = r.now(o.Data).(*Tensor)
+			}
 			n.State = r.now(o.State)
-		case *Tensor:
-			n := r.fresh[unsafe.Pointer(o)].(*Tensor)
+		case *Storage:
+			n := r.fresh[unsafe.Pointer(o)].(*Storage)
 			*n = *o
-			extra := *o.Extra
-			extra.State = r.now(o.Extra.State)
-			n.Extra = &extra
+			n.Root = r.now(o.Root).(*Storage)
+		case *Tensor:
+			r.fillTensor(r.fresh[unsafe.Pointer(o)].(*Tensor), o)
 		}
 	}
+}
+
+func (r *replacer) fillTensor(n, o *Tensor) {
+	*n = *o
+	if o.Storage != nil {
+		n.Storage = r.now(o.Storage).(*Storage)
+	}
+	if o.Extra == nil {
+		return
+	}
+	x := *o.Extra
+	x.Parts = make([]Part, len(o.Extra.Parts))
+	for i, p := range o.Extra.Parts {
+		x.Parts[i] = Part{p.Name, r.now(p.Value)}
+	}
+	x.Args, x.State = r.args(o.Extra.Args), r.now(o.Extra.State)
+	n.Extra = &x
 }
 
 func (r *replacer) args(t *Tuple) *Tuple {
