@@ -80,7 +80,7 @@ func NewPlan(cp *Checkpoint, f Format, opts *PlanOptions) (*Plan, error) {
 		return nil, &UnsupportedError{What: "this file reads in two ways and was opened for looking only"}
 	}
 	if cp.copyable(f, &o) {
-		return cp.planCopy(&o), nil
+		return cp.planCopy(&o)
 	}
 	var warnings []string
 	if cp.Format == TorchScript || f != TorchZip && f != TorchLegacy || o.MaxShardSize > 0 {
@@ -117,14 +117,23 @@ func (cp *Checkpoint) copyable(f Format, o *PlanOptions) bool {
 	return !cp.edited && cp.Format == f && len(cp.Sources) == 1 && o.MaxShardSize == 0
 }
 
-// planCopy writes the one source as it is, down to records and comments that nobody here knows.
-func (cp *Checkpoint) planCopy(o *PlanOptions) *Plan {
+// planCopy writes the one source as it is, down to records and comments that nobody here knows. Code outside the safe list
+// is asked for all the same.
+func (cp *Checkpoint) planCopy(o *PlanOptions) (*Plan, error) {
+	var warnings []string
+	if cp.Format == TorchZip || cp.Format == TorchLegacy {
+		var err error
+		if warnings, err = checkGlobals(cp.root, o); err != nil {
+			return nil, err
+		}
+	}
 	src := cp.Sources[0]
 	file := File{Name: o.Name, Size: src.Size, Segments: []Segment{Copy{Extent{Source: src, Len: src.Size}}}}
 	p := &Plan{Files: []File{file}}
+	p.Report.Warnings = warnings
 	p.promise(cp)
 	p.finish()
-	return p
+	return p, nil
 }
 
 // finish fills the report's file list.

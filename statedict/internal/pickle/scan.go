@@ -12,6 +12,8 @@ type GlobalRef struct {
 	Offset int64
 	// Count is how many opcodes do.
 	Count int
+	// Called tells whether an opcode calls it, or makes an object of it.
+	Called bool
 }
 
 // String is module and name joined by a dot.
@@ -26,21 +28,25 @@ type Report struct {
 	// Globals are the distinct names, by first appearance: of GLOBAL, INST, STACK_GLOBAL whatever way its two strings
 	// came to the stack, and extension codes (module "copyreg", name "_inverted_registry[N]").
 	Globals []GlobalRef
+	// Inside are the strings of the stream that are pickles themselves, or are given to a function that reads pickles.
+	Inside []Inside
+	// InsideOver tells that there were more than the maxInside listed.
+	InsideOver bool
 }
 
 // kind is what is known of a stack entry without running anything.
 type kind uint8
 
 const (
-	kAtom  kind = iota // None, bool, int, float, bytes, bytearray
+	kAtom  kind = iota // None, bool, int, float, bytes, bytearray; ref of the last two: see scanner.data
 	kStr               // ref: its opcode
-	kTuple             //
+	kTuple             // ref: see scanner.data
 	kList              //
 	kDict              //
 	kSet
 	kFrozenSet
 	kGlobal // ref: index in Report.Globals
-	kMade   // the result of a call or of a persistent id
+	kMade   // the result of a call or of a persistent id; ref: see scanner.data
 )
 
 var kindNames = [...]string{"a plain value", "a string", "a tuple", "a list", "a dict", "a set", "a frozenset", "a class", "an object"}
@@ -108,6 +114,7 @@ type scanner struct {
 	memo     memo
 	names    map[[2]string]int // index in report.Globals
 	globals  []int32           // that index, for each opcode that resolved one
+	inside   map[uint32]int    // index in report.Inside by ref
 	pos      int               // opcode at work
 	frameEnd int               // 0 outside frames
 	nodes    int64

@@ -31,7 +31,7 @@ func (s *scanner) step(op byte, from, to int) *Error {
 		}
 		return s.make(kAtom, 0, cost, 0)
 	case opBinBytes, opShortBinBytes, opBinBytes8, opByteArray8:
-		return s.make(kAtom, 0, costString+2*int64(to-from), 0)
+		return s.bytes(from, to)
 	case opBinUnicode, opShortBinUnicode, opBinUnicode8, opBinString, opShortBinString, opString, opUnicode:
 		if op == opString && !quoted(s.p[from:to]) {
 			return malformed(s.pos, "a STRING without quotes")
@@ -110,11 +110,12 @@ func (s *scanner) tuple(n int) *Error {
 		return malformed(s.pos, "the stack is empty")
 	}
 	cost, depth := sum(s.stack[at:])
+	ref := s.data(s.stack[at:])
 	s.stack = s.stack[:at]
 	if err := s.charge(costTuple + int64(n)*costRef); err != nil {
 		return err
 	}
-	return s.push(slot{cost: uint32(min(cost+costTuple+int64(n)*costRef, 1<<31)), depth: depth + 1, kind: kTuple})
+	return s.push(slot{ref: ref, cost: uint32(min(cost+costTuple+int64(n)*costRef, 1<<31)), depth: depth + 1, kind: kTuple})
 }
 
 func (s *scanner) fromMark(op byte, from, to int) *Error {
@@ -130,7 +131,7 @@ func (s *scanner) fromMark(op byte, from, to int) *Error {
 	own := int64(costMade)
 	switch op {
 	case opTuple:
-		e.kind = kTuple
+		e.kind, e.ref = kTuple, s.data(items)
 	case opList:
 		e.kind = kList
 	case opDict:
@@ -154,12 +155,14 @@ func (s *scanner) fromMark(op byte, from, to int) *Error {
 		if k := items[0].kind; k != kGlobal && k != kMade {
 			return malformed(s.pos, "%s is called", kindNames[k])
 		}
+		e.ref = s.called(items[0], s.data(items[1:]))
 	case opInst:
 		e.kind = kMade
 		idx, err := s.name(s.p[from:to])
 		if err != nil {
 			return err
 		}
+		e.ref = s.called(slot{kind: kGlobal, ref: uint32(idx)}, s.data(items))
 		own = costOfCall(&s.report.Globals[idx])
 	}
 	if e.kind != kTuple {
@@ -266,6 +269,7 @@ func (s *scanner) call(op byte) *Error {
 		return malformed(s.pos, "%s in place of arguments", kindNames[args.kind])
 	}
 	own := int64(costMade)
+	ref := s.called(class, args.ref)
 	if class.kind == kGlobal {
 		g := &s.report.Globals[class.ref]
 		own = costOfCall(g)
@@ -278,7 +282,7 @@ func (s *scanner) call(op byte) *Error {
 		return err
 	}
 	cost, depth := sum([]slot{class, args, kwargs})
-	return s.push(slot{cost: uint32(min(cost+own, 1<<31)), depth: depth + 1, kind: kMade})
+	return s.push(slot{ref: ref, cost: uint32(min(cost+own, 1<<31)), depth: depth + 1, kind: kMade})
 }
 
 // global is GLOBAL, STACK_GLOBAL and the extension codes.
