@@ -181,17 +181,22 @@ func exactArgs(n int, what string) cobra.PositionalArgs {
 	}
 }
 
-// open opens what paths name. The set must be closed after the last use of the checkpoint.
-func (e *env) open(ctx context.Context, paths []string) (*statedict.Checkpoint, *file.Set, error) {
+// files opens the files that paths name, without a look at what they hold.
+func (e *env) files(paths []string) (*file.Set, error) {
 	o := file.Options{Stdin: e.in}
 	if e.maxUnpacked != "" {
 		n, err := statedict.ParseSize(e.maxUnpacked)
 		if err != nil {
-			return nil, nil, &usageError{msg: "--max-unpacked: " + err.Error()}
+			return nil, &usageError{msg: "--max-unpacked: " + err.Error()}
 		}
 		o.MaxUnpacked = n
 	}
-	set, err := file.Open(paths, o)
+	return file.Open(paths, o)
+}
+
+// open opens what paths name. The set must be closed after the last use of the checkpoint.
+func (e *env) open(ctx context.Context, paths []string) (*statedict.Checkpoint, *file.Set, error) {
+	set, err := e.files(paths)
 	if err != nil {
 		return nil, nil, err
 	}

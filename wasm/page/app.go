@@ -25,6 +25,7 @@ type app struct {
 	open   *workspace // nil before the first file
 	tree   *treeView
 	panel  panel // the open operation or export; nil for none
+	place  place
 
 	jobs    chan job
 	waiting int // jobs not done
@@ -69,6 +70,7 @@ func Run() {
 	for _, t := range []string{"t-operation", "t-export"} {
 		a.label(wrap(find(root, "#"+t).Get("content")))
 	}
+	a.findPlace()
 	a.startWorker()
 	a.tree = newTreeView(a)
 	a.listen()
@@ -79,6 +81,7 @@ func Run() {
 	go func() {
 		<-a.worker.ready
 		a.setState("ready")
+		a.begin()
 	}()
 	select {}
 }
@@ -109,7 +112,7 @@ func (a *app) crashed() {
 	}
 	a.startWorker()
 	title, msg, hint := a.text.Text("error.crash.title"), a.text.Text("error.crash.message"), a.text.Text("error.crash.hint")
-	a.showError(title, &message.Error{Code: message.Internal, Message: msg, Hint: hint})
+	a.showError(title, &message.Error{Message: msg, Hint: hint})
 	show(find(role("error"), "[data-action=reopen]"), a.open != nil)
 	a.setState("error")
 }
