@@ -82,17 +82,32 @@ func NewPlan(cp *Checkpoint, f Format, opts *PlanOptions) (*Plan, error) {
 	if cp.copyable(f, &o) {
 		return cp.planCopy(&o)
 	}
+	var warnings []string
+	if cp.Format == TorchScript || f != TorchZip && f != TorchLegacy || o.MaxShardSize > 0 {
+		var err error
+		if cp, warnings, err = cp.asStateDicts(); err != nil {
+			return nil, err
+		}
+	}
+	p, err := cp.plan(f, &o)
+	if err == nil {
+		p.Report.Warnings = append(warnings, p.Report.Warnings...)
+	}
+	return p, err
+}
+
+func (cp *Checkpoint) plan(f Format, o *PlanOptions) (*Plan, error) {
 	switch f {
 	case TorchZip:
-		return planTorchZip(cp, &o)
+		return planTorchZip(cp, o)
 	case TorchLegacy:
-		return planTorchLegacy(cp, &o)
+		return planTorchLegacy(cp, o)
 	case Safetensors:
-		return planSafetensors(cp, &o)
+		return planSafetensors(cp, o)
 	case NPZ:
-		return planNPZ(cp, &o)
+		return planNPZ(cp, o)
 	case GGUF:
-		return planGGUF(cp, &o)
+		return planGGUF(cp, o)
 	}
 	return nil, &UnsupportedError{What: fmt.Sprintf("%s files are read only; write torch, torch-legacy, safetensors, npz or gguf", f)}
 }
