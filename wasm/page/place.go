@@ -33,9 +33,14 @@ func (a *app) findPlace() {
 			a.text[name] = a.text.Text(name+".remote", "origin", from)
 		}
 	}
+	known := map[string]bool{}
+	for _, l := range list(document.Call("querySelectorAll", "link[href]")) {
+		known[l.Get("href").String()] = true
+	}
 	observer := js.Global().Get("PerformanceObserver").New(js.FuncOf(func(_ js.Value, args []js.Value) any {
 		for _, e := range list(args[0].Call("getEntries")) {
-			if url := e.Get("name").String(); strings.HasPrefix(url, "http") {
+			// The browser takes the icon and the manifest when it likes; they belong to the markup.
+			if url := e.Get("name").String(); strings.HasPrefix(url, "http") && !known[url] {
 				a.place.requests++
 			}
 		}
