@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds web/dist/: the page with its program, every file but index.html and build.json under a name with its hash.
+# Builds web/dist/: the page with its program. Files that others name keep their names (the three pages, manifest.webmanifest,
+# sw.js, embed.js, build.json); all others carry their hash in theirs.
 # Needs Go, and of the system only the usual small tools. Two builds of the same source give the same bytes.
 # Usage: scripts/build-wasm.sh [FOLDER]; without one, web/dist.
 set -euo pipefail
@@ -16,32 +17,46 @@ mkdir -p "$work/out"
 
 GOOS=js GOARCH=wasm go build -trimpath -buildvcs=false -ldflags='-s -w -buildid=' -o "$work/weightroom.wasm" ./wasm
 cp "$(go env GOROOT)/lib/wasm/wasm_exec.js" "$work/wasm_exec.js"
-cp web/boot.js web/worker.js web/icon.svg "$work/"
+cp web/policy.js web/boot.js web/worker.js web/icon*.* "$work/"
 mkdir "$work/styles"
 cp web/styles/*.css "$work/styles/"
-cp web/index.html "$work/out/index.html"
+cp web/index.html web/manifest.webmanifest web/embed.js "$work/out/"
 
 hash() { sha256sum "$1" | cut -c1-64; }
 
-# place SOURCE NAME: copies a file under its hashed name, and names it so in index.html.
+# place SOURCE NAME: copies a file under its hashed name, and names it so in the page and its manifest.
 place() {
-  local sum base ext new
+  local sum base ext new page found=''
   sum=$(hash "$1")
   base=$(basename "$2")
   ext=${base##*.}
   new="assets/${base%.*}-${sum:0:12}.$ext"
   mkdir -p "$work/out/assets"
   cp "$1" "$work/out/$new"
-  if ! grep -q "\"$2\"" "$work/out/index.html"; then
+  for page in index.html manifest.webmanifest; do
+    grep -q "\"$2\"" "$work/out/$page" || continue
+    found=yes
+    sed -i.bak "s|\"$2\"|\"$new\"|g" "$work/out/$page"
+    rm -f "$work/out/$page.bak"
+  done
+  if [ -z "$found" ]; then
     echo "build-wasm.sh: index.html does not name $2" >&2
     exit 1
   fi
-  sed -i.bak "s|\"$2\"|\"$new\"|g" "$work/out/index.html"
-  rm -f "$work/out/index.html.bak"
 }
 place "$work/weightroom.wasm" weightroom.wasm
-for f in wasm_exec.js boot.js worker.js icon.svg; do place "$work/$f" "$f"; done
+for f in wasm_exec.js policy.js boot.js worker.js; do place "$work/$f" "$f"; done
+for f in "$work"/icon*.*; do place "$f" "$(basename "$f")"; done
 for f in "$work"/styles/*.css; do place "$f" "styles/$(basename "$f")"; done
+
+# The pages for files of a server and for frames have the same markup, and a policy that lets them fetch from elsewhere.
+for page in remote embed; do
+  sed -e "s|data-page=\"app\"|data-page=\"$page\"|" -e "s|connect-src 'self'|connect-src 'self' https: http:|" "$work/out/index.html" >"$work/out/$page.html"
+  if ! grep -q "data-page=\"$page\"" "$work/out/$page.html" || ! grep -q "connect-src 'self' https: http:;" "$work/out/$page.html"; then
+    echo "build-wasm.sh: index.html has no data-page or no connect-src 'self' to change" >&2
+    exit 1
+  fi
+done
 wasm=$(echo "$work"/out/assets/weightroom-*.wasm)
 gzip -9 -n -c "$wasm" >"$wasm.gz"
 
@@ -61,6 +76,9 @@ gzip -9 -n -c "$wasm" >"$wasm.gz"
   printf '\n  ]\n}\n'
 ) >"$work/build.json"
 mv "$work/build.json" "$work/out/build.json"
+awk -v manifest="$work/out/build.json" '
+  /^const build = / { printf "const build = "; while ((getline line < manifest) > 0) print line; next }
+  { print }' web/sw.js >"$work/out/sw.js"
 
 mkdir -p "$dist"
 find "$dist" -mindepth 1 ! -name .gitkeep -delete

@@ -56,8 +56,10 @@ type Entry struct {
 	Dict string // path of the mapping that holds it; "" is the root
 	Key  string // as Python's str writes it
 	View
-	Info *TensorInfo  // what few tensors have; nil for a plain strided CPU tensor
-	node pickle.Value // *pickle.Tensor or *pickle.Parameter
+	// StateKey is the key that state_dict() gives a tensor of a pickled or scripted module; "" elsewhere.
+	StateKey string
+	Info     *TensorInfo  // what few tensors have; nil for a plain strided CPU tensor
+	node     pickle.Value // *pickle.Tensor or *pickle.Parameter
 }
 
 // Path is Dict and Key joined: the full path in the object tree.

@@ -12,12 +12,14 @@ type KeyList struct {
 	Keys []KeyInfo
 	// Modules are the module paths of the model in its order, parameterless ones included, where `_metadata` gives them.
 	Modules []string
-	// Versions are the module versions of `_metadata`, by path: a batch norm of version 2 has to have num_batches_tracked,
-	// an older one, or one without a version, need not.
-	Versions map[string]int64
-	Model    string // class name, where a pasted error gives it
+	Model   string // class name, where a pasted error gives it
 	// Partial: a pasted error lists the keys that differ, not those that agree; see ParseLoadError.
 	Partial bool
+	// versions are the module versions of `_metadata`. A batch norm of a version below 2, or of none, fills in a
+	// num_batches_tracked that the checkpoint lacks.
+	versions map[string]int64
+	// strange are the keys that a pasted error calls unexpected. Of a Partial list nothing else is known to be.
+	strange map[string]bool
 }
 
 // KeyInfo is a key and what is known of its value.
@@ -77,7 +79,7 @@ func (cp *Checkpoint) KeyList(at string, given bool) (*KeyList, error) {
 		list.Keys = append(list.Keys, k)
 	}
 	if meta := metadataOf(d); meta != nil {
-		list.Versions = make(map[string]int64, len(meta.Items))
+		list.versions = make(map[string]int64, len(meta.Items))
 		for _, it := range meta.Items {
 			path, ok := it.Key.(string)
 			if !ok {
@@ -86,7 +88,7 @@ func (cp *Checkpoint) KeyList(at string, given bool) (*KeyList, error) {
 			list.Modules = append(list.Modules, path)
 			if fields, ok := it.Value.(*pickle.Dict); ok {
 				if n, ok := lookup(fields, "version").(int64); ok {
-					list.Versions[path] = n
+					list.versions[path] = n
 				}
 			}
 		}
@@ -122,13 +124,15 @@ func CompareKeys(want, got *KeyList) *Incompatible {
 	}
 	tree := newModuleTree(want)
 	for i := range got.Keys {
-		tree.unexpected(got.Keys[i].Key)
+		if !want.Partial || want.strange[got.Keys[i].Key] {
+			tree.unexpected(got.Keys[i].Key)
+		}
 	}
 	tree.each(func(m *treeModule) {
 		for _, k := range m.keys {
 			if g, ok := have[k.Key]; ok {
 				inc.compare(k, g)
-			} else if !m.upgraded(k.Key, got.Versions) {
+			} else if !got.fillsIn(k.Key) {
 				inc.MissingKeys = append(inc.MissingKeys, k.Key)
 			}
 		}
@@ -136,6 +140,15 @@ func CompareKeys(want, got *KeyList) *Incompatible {
 		inc.UnexpectedKeys = append(inc.UnexpectedKeys, m.strange...)
 	})
 	return inc
+}
+
+const tracked = "num_batches_tracked"
+
+// fillsIn tells a key that load_state_dict makes up when a checkpoint of before torch 0.4.1, or without `_metadata`, lacks it.
+//
+// Source: torch/nn/modules/batchnorm.py, _NormBase._load_from_state_dict.
+func (l *KeyList) fillsIn(key string) bool {
+	return lastPart(key) == tracked && l.versions[parentPath(key)] < 2
 }
 
 func (inc *Incompatible) compare(want, got *KeyInfo) {
@@ -195,9 +208,6 @@ func (inc *Incompatible) Error(model string) string {
 	return b.String()
 }
 
-// LoadError is inc.Error(model).
-func LoadError(model string, inc *Incompatible) string { return inc.Error(model) }
-
 func torchSize(shape []int64) string {
 	return "torch.Size([" + strings.Trim(strings.ReplaceAll(fmt.Sprint(shape), " ", ", "), "[]") + "])"
 }
@@ -215,13 +225,6 @@ type treeModule struct {
 	order    []*treeModule
 	extra    []string // an extra state that the model does not know
 	strange  []string // unexpected keys, in the checkpoint's order
-}
-
-// upgraded tells a key that a batch norm of the model makes for itself when it loads a checkpoint from before it had one.
-//
-// Source: torch/nn/modules/batchnorm.py, _NormBase._load_from_state_dict.
-func (m *treeModule) upgraded(key string, versions map[string]int64) bool {
-	return lastPart(key) == "num_batches_tracked" && m.own["running_mean"] && versions[parentPath(key)] < 2
 }
 
 func newTreeModule(prefix string) *treeModule {

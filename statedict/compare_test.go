@@ -55,8 +55,8 @@ func loadErrorCases(t *testing.T) []loadErrorCase {
 func TestCompareSaysWhatTorchSays(t *testing.T) {
 	cases := loadErrorCases(t)
 	for _, c := range cases {
-		inc := CompareKeys(&KeyList{Keys: c.Want, Modules: c.Modules}, &KeyList{Keys: c.Got, Versions: c.Versions})
-		if got := LoadError(c.Model, inc); got != c.Error {
+		inc := CompareKeys(&KeyList{Keys: c.Want, Modules: c.Modules}, &KeyList{Keys: c.Got, versions: c.Versions})
+		if got := inc.Error(c.Model); got != c.Error {
 			t.Errorf("%s: says\n%s\ntorch says\n%s", c.Name, got, c.Error)
 		}
 		if inc.Compatible() != (c.Error == "") {
@@ -105,8 +105,8 @@ func TestParseLoadError(t *testing.T) {
 				t.Errorf("%s: %v", c.Name, err)
 				continue
 			}
-			inc := CompareKeys(&KeyList{Keys: c.Want, Modules: c.Modules}, &KeyList{Keys: c.Got, Versions: c.Versions})
-			if e.Model != c.Model || e.Cut || !slices.Equal(e.Missing, inc.MissingKeys) || !slices.Equal(e.Unexpected, inc.UnexpectedKeys) {
+			inc := CompareKeys(&KeyList{Keys: c.Want, Modules: c.Modules}, &KeyList{Keys: c.Got, versions: c.Versions})
+			if e.Model != c.Model || e.MissingCut || e.UnexpectedCut || !slices.Equal(e.Missing, inc.MissingKeys) || !slices.Equal(e.Unexpected, inc.UnexpectedKeys) {
 				t.Errorf("%s: read as %+v", c.Name, e)
 			}
 			for i, m := range e.Mismatched {
@@ -120,9 +120,9 @@ func TestParseLoadError(t *testing.T) {
 		text string
 		want PastedError
 	}{
-		{`	Missing key(s) in state_dict: "a", "b", "c.d…`, PastedError{Missing: []string{"a", "b"}, Cut: true}},
-		{`Missing key(s) in state_dict: "a", "b", ...`, PastedError{Missing: []string{"a", "b"}, Cut: true}},
-		{`Missing key(s) in state_dict: "a", "b`, PastedError{Missing: []string{"a"}, Cut: true}},
+		{`	Missing key(s) in state_dict: "a", "b", "c.d…`, PastedError{Missing: []string{"a", "b"}, MissingCut: true}},
+		{`Missing key(s) in state_dict: "a", "b", ...`, PastedError{Missing: []string{"a", "b"}, MissingCut: true}},
+		{`Missing key(s) in state_dict: "a", "b`, PastedError{Missing: []string{"a"}, MissingCut: true}},
 		{"Missing key(s) in state_dict: \"a\", \"layer1.con\nv.weight\". \n\tUnexpected key(s) in state_dict: \"x\". ",
 			PastedError{Missing: []string{"a", "layer1.conv.weight"}, Unexpected: []string{"x"}}},
 		{`KeyError: 'unexpected key "module.a" in state_dict'`, PastedError{Unexpected: []string{"module.a"}}},
@@ -146,7 +146,7 @@ func TestParseLoadError(t *testing.T) {
 	}
 }
 
-func TestParseReference(t *testing.T) {
+func TestParseKeyList(t *testing.T) {
 	for doc, want := range map[string][]KeyInfo{
 		`{"b": [10, 4], "a": null, "s": []}`: {{Key: "b", Shape: []int64{10, 4}}, {Key: "a"}, {Key: "s", Shape: []int64{}}},
 		`{"__metadata__": {"format": "pt"}, "w": {"dtype": "BF16", "shape": [2], "data_offsets": [0, 4]}}`: {{Key: "w", Shape: []int64{2}, DType: mustDType("bfloat16")}},
@@ -154,7 +154,7 @@ func TestParseReference(t *testing.T) {
 		`["a", ["b", [1]], {"key": "c", "shape": [2, 3], "dtype": "torch.float16"}, {"name": "d"}]`: {{Key: "a"}, {Key: "b", Shape: []int64{1}},
 			{Key: "c", Shape: []int64{2, 3}, DType: mustDType("float16")}, {Key: "d"}},
 	} {
-		list, err := ParseReference([]byte(doc))
+		list, err := ParseKeyList([]byte(doc))
 		if err != nil {
 			t.Errorf("%s: %v", doc, err)
 		} else if diff := cmp.Diff(want, list.Keys); diff != "" {
@@ -162,7 +162,7 @@ func TestParseReference(t *testing.T) {
 		}
 	}
 	for _, doc := range []string{"", "3", "{", `{"a": 3}`, `{"a": [-1]}`, `{"a": ["x"]}`, `{"a": {"dtype": "F3"}}`, `{"a": [1], "a": [1]}`, `[3]`, `{}`, `{"a": [1]} x`, `[["a"]]`} {
-		if list, err := ParseReference([]byte(doc)); err == nil {
+		if list, err := ParseKeyList([]byte(doc)); err == nil {
 			t.Errorf("%s is read as %+v", doc, list)
 		}
 	}

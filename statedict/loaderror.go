@@ -12,7 +12,8 @@ type PastedError struct {
 	Missing    []string // keys that the model has and the checkpoint has not, in torch's order
 	Unexpected []string
 	Mismatched []Mismatch
-	Cut        bool // the text ends inside a list, or says "…" or "..."
+	// MissingCut and UnexpectedCut tell that a list ends in "…" or in the middle: there are more keys than it has.
+	MissingCut, UnexpectedCut bool
 }
 
 var (
@@ -40,14 +41,14 @@ func ParseLoadError(text string) (*PastedError, error) {
 		if strange != nil && strange[0] > miss[0] {
 			to = strange[0]
 		}
-		e.Missing = e.list(text[miss[1]:max(to, miss[1])])
+		e.Missing, e.MissingCut = quotedKeys(text[miss[1]:max(to, miss[1])])
 	}
 	if strange != nil {
 		to := first
 		if miss != nil && miss[0] > strange[0] {
 			to = miss[0]
 		}
-		e.Unexpected = e.list(text[strange[1]:max(to, strange[1])])
+		e.Unexpected, e.UnexpectedCut = quotedKeys(text[strange[1]:max(to, strange[1])])
 	}
 	for _, m := range mismatch {
 		e.Mismatched = append(e.Mismatched, Mismatch{Key: text[m[2]:m[3]], GotShape: dims(text[m[4]:m[5]]), WantShape: dims(text[m[6]:m[7]])})
@@ -56,24 +57,17 @@ func ParseLoadError(text string) (*PastedError, error) {
 		e.oldSpelling(text)
 	}
 	if e.Missing == nil && e.Unexpected == nil && e.Mismatched == nil {
-		return nil, &FormatError{Code: "E_FORMAT", Format: "pasted error", Offset: -1, Msg: "no lists of missing or unexpected keys and no size mismatch in this text",
+		return nil, &FormatError{Code: "E_FORMAT", Format: "load_state_dict error", Offset: -1, Msg: "names no missing, unexpected or mismatched keys",
 			Hint: `paste from "Error(s) in loading state_dict for" on`}
 	}
-	rest := text
-	if n := len(mismatch); n > 0 {
-		rest = text[mismatch[n-1][1]:]
-		e.Cut = e.Cut || strings.Contains(rest, "size mismatch for")
+	if end := strings.TrimSpace(text); !e.MissingCut && (strings.HasSuffix(end, "…") || strings.HasSuffix(end, "...")) {
+		e.UnexpectedCut = true // maybe in its very heading
 	}
-	e.Cut = e.Cut || strings.Contains(text, "…") || cutDots.MatchString(text)
 	return e, nil
 }
 
-// cutDots are three dots that stand where a key or the end of a list would.
-var cutDots = regexp.MustCompile(`(^|[\s,"'\[])\.\.\.`)
-
-// list reads "a", "b" and so on; a key without its closing quote is where the text was cut, and is left out.
-func (e *PastedError) list(text string) []string {
-	var keys []string
+// quotedKeys reads "a", "b" and so on; a key without its closing quote is where the text was cut, and is left out.
+func quotedKeys(text string) (keys []string, cut bool) {
 	for {
 		i := strings.IndexAny(text, `"'“”`)
 		if i < 0 {
@@ -91,14 +85,14 @@ func (e *PastedError) list(text string) []string {
 			key = text[:j]
 		}
 		if j < 0 || strings.ContainsAny(key, "\n") && !strings.Contains(key, ".") {
-			e.Cut = true
+			cut = true
 			break
 		}
 		text = text[j+len(closing):]
 		// A terminal may have broken the line inside a key.
 		key = strings.Join(strings.FieldsFunc(key, func(r rune) bool { return r == '\n' || r == '\r' }), "")
 		if strings.HasSuffix(key, "…") || strings.HasSuffix(key, "...") {
-			e.Cut = true
+			cut = true
 		} else {
 			keys = append(keys, key)
 		}
@@ -106,9 +100,12 @@ func (e *PastedError) list(text string) []string {
 		if !strings.HasPrefix(next, ",") {
 			break // the list ends; what follows is another sentence
 		}
-		e.Cut = e.Cut || next == ","
+		if next == "," || strings.HasPrefix(next, ", ...") || strings.HasPrefix(next, ", …") {
+			cut = true
+			break
+		}
 	}
-	return keys
+	return keys, cut
 }
 
 var (
@@ -122,18 +119,20 @@ func (e *PastedError) oldSpelling(text string) {
 	if i := strings.Index(text, "missing_keys=["); i >= 0 {
 		rest := text[i+len("missing_keys=["):]
 		here, rest, closed := strings.Cut(rest, "]")
-		e.Missing, e.Cut = e.list(here), e.Cut || !closed
+		e.Missing, e.MissingCut = quotedKeys(here)
+		e.MissingCut = e.MissingCut || !closed
 		if _, after, ok := strings.Cut(rest, "unexpected_keys=["); ok {
 			here, _, closed := strings.Cut(after, "]")
-			e.Unexpected, e.Cut = e.list(here), e.Cut || !closed
+			e.Unexpected, e.UnexpectedCut = quotedKeys(here)
+			e.UnexpectedCut = e.UnexpectedCut || !closed
 		}
 		return
 	}
 	if m := oldUnexpected.FindStringIndex(text); m != nil {
-		e.Unexpected = e.list(strings.SplitN(text[m[1]-1:], " in state_dict", 2)[0])
+		e.Unexpected, e.UnexpectedCut = quotedKeys(strings.SplitN(text[m[1]-1:], " in state_dict", 2)[0])
 	}
 	if m := oldMissing.FindStringIndex(text); m != nil {
-		e.Missing = e.list(strings.SplitN(text[m[1]-1:], "}", 2)[0])
+		e.Missing, e.MissingCut = quotedKeys(strings.SplitN(text[m[1]-1:], "}", 2)[0])
 	}
 }
 
@@ -149,61 +148,58 @@ func dims(text string) []int64 {
 	return shape
 }
 
-// Reference is the model that the error speaks of, as far as can be known beside the checkpoint that did not load: the
-// missing keys, the mismatched ones with the model's shape, and the keys of the checkpoint that were not unexpected. Shapes of
-// missing keys are not known. Where the text is cut off, keys that it does not name are left out and the list is Partial.
-func (e *PastedError) Reference(got *Checkpoint) *KeyList {
-	first, _, _, err := findDict(got, "", false)
-	if err != nil {
-		first = ""
-	}
-	list, _ := e.reference(got, first)
-	return list
-}
-
-// reference also answers which mapping had been loaded: the one at path first, or the root around it when the error speaks
-// of the root's keys.
-func (e *PastedError) reference(got *Checkpoint, first string) (list *KeyList, loaded string) {
-	list = &KeyList{Model: e.Model, Partial: e.Cut}
-	keys, err := got.KeyList(first, true)
-	if err != nil {
-		keys = &KeyList{}
-	}
-	loaded = first
-	if root, err := got.KeyList("", true); err == nil && first != "" && e.names(root) > e.names(keys) {
-		keys, loaded = root, ""
-	}
-	strange, missing, shapes := map[string]bool{}, map[string]bool{}, map[string][]int64{}
-	for _, k := range e.Unexpected {
-		strange[k] = true
-	}
-	for _, k := range e.Missing {
-		missing[k] = true
-	}
+// Reference is the model that the error speaks of, as far as can be known beside the keys got that did not load: the
+// missing keys, whose shapes it does not tell, the mismatched ones with the model's shape, and the keys of got that were not
+// unexpected. Where a list is cut off, keys that the error does not name are left out, and the list is Partial.
+func (e *PastedError) Reference(got *KeyList) *KeyList {
+	ref := &KeyList{Model: e.Model, Partial: e.MissingCut || e.UnexpectedCut, strange: setOf(e.Unexpected)}
+	missing := setOf(e.Missing)
+	shapes := make(map[string][]int64, len(e.Mismatched))
 	for _, m := range e.Mismatched {
 		shapes[m.Key] = m.WantShape
 	}
-	for _, k := range keys.Keys {
+	for _, k := range got.Keys {
 		shape, mismatched := shapes[k.Key]
-		if strange[k.Key] || missing[k.Key] || e.Cut && !mismatched {
+		if ref.strange[k.Key] || missing[k.Key] || ref.Partial && !mismatched {
 			continue
 		}
 		if mismatched {
-			k.Shape, k.DType = shape, 0
+			k.Shape, k.DType, k.Type = shape, 0, ""
 		}
-		list.Keys = append(list.Keys, k)
+		ref.Keys = append(ref.Keys, k)
 	}
 	for _, k := range e.Missing {
-		list.Keys = append(list.Keys, KeyInfo{Key: k})
+		ref.Keys = append(ref.Keys, KeyInfo{Key: k})
+		// A batch norm whose counter torch filled in has one all the same, and the error does not say so.
+		if counter := parentPath(k) + "." + tracked; lastPart(k) == "running_var" && !missing[counter] && got.fillsIn(counter) {
+			ref.Keys = append(ref.Keys, KeyInfo{Key: counter})
+		}
 	}
-	return list, loaded
+	return ref
+}
+
+// Loaded is the path of the mapping that load_state_dict was given: the one that recipes would work on, or the root around it
+// when the error names the root's keys.
+func (e *PastedError) Loaded(cp *Checkpoint) string {
+	first, _, _, err := findDict(cp, "", false)
+	if err != nil || first == "" {
+		return ""
+	}
+	list, err := cp.KeyList(first, true)
+	if err != nil {
+		return first
+	}
+	if root, err := cp.KeyList("", true); err == nil && e.names(root) > e.names(list) {
+		return ""
+	}
+	return first
 }
 
 // names counts the keys of the list that the error names as the checkpoint's.
 func (e *PastedError) names(list *KeyList) (n int) {
 	have := make(map[string]bool, len(list.Keys))
-	for _, k := range list.Keys {
-		have[k.Key] = true
+	for i := range list.Keys {
+		have[list.Keys[i].Key] = true
 	}
 	for _, k := range e.Unexpected {
 		if have[k] {
@@ -216,4 +212,12 @@ func (e *PastedError) names(list *KeyList) (n int) {
 		}
 	}
 	return n
+}
+
+func setOf(keys []string) map[string]bool {
+	set := make(map[string]bool, len(keys))
+	for _, k := range keys {
+		set[k] = true
+	}
+	return set
 }

@@ -46,13 +46,15 @@ func Open(ctx context.Context, srcs ...Source) (*Checkpoint, error) {
 
 // Open is the function Open with these options.
 func (o *Options) Open(ctx context.Context, srcs ...Source) (*Checkpoint, error) {
-	op := &opener{opt: o, ctx: ctx}
 	files := make([]*Source, len(srcs))
 	for i := range srcs {
 		files[i] = &srcs[i]
 	}
-	var cp *Checkpoint
-	var err error
+	return (&opener{opt: o, ctx: ctx}).checkpoint(files)
+}
+
+// checkpoint opens files. On an error, op keeps what was found before it.
+func (op *opener) checkpoint(files []*Source) (cp *Checkpoint, err error) {
 	switch len(files) {
 	case 0:
 		return nil, &FormatError{Code: "E_FORMAT", Offset: -1, Msg: "no file given", Err: ErrNotCheckpoint}
@@ -225,7 +227,7 @@ func (op *opener) safetensors(src *Source) (*Checkpoint, error) {
 	root := &pickle.Dict{Items: make([]pickle.Item, len(h.Entries))}
 	for i := range h.Entries {
 		e := &h.Entries[i]
-		t := op.plainTensor(src, e.DType, e.Shape, h.DataOff+e.Begin, e.End-e.Begin)
+		t := op.headerTensor(src, e.DType, e.Code, e.Shape, h.DataOff+e.Begin, e.End-e.Begin)
 		if e.DType == 0 {
 			op.finding("F_UNSUPPORTED", e.Name, "dtype %s has no torch name; its bytes are kept as they are", e.Code)
 		}

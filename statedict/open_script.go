@@ -3,6 +3,7 @@ package statedict
 import (
 	"strings"
 
+	"github.com/weightroom/weightroom/statedict/internal/pickle"
 	"github.com/weightroom/weightroom/statedict/internal/torchfile"
 )
 
@@ -35,7 +36,53 @@ func (op *opener) torchScript(src *Source, a *torchfile.Archive) (*Checkpoint, e
 		}
 	}
 	op.code(src, cp, a)
+	cp.readClasses()
 	return cp, nil
+}
+
+// readClasses tells the modules of the tree what their class text says about parameters and buffers.
+func (cp *Checkpoint) readClasses() {
+	classes := map[string]*pickle.ScriptClass{}
+	for _, text := range cp.Code {
+		module := strings.ReplaceAll(strings.TrimSuffix(strings.TrimPrefix(text.Name, "code/"), ".py"), "/", ".")
+		var class *pickle.ScriptClass
+		for line := range strings.Lines(text.Text) {
+			if rest, ok := strings.CutPrefix(line, "class "); ok {
+				name, _, _ := strings.Cut(strings.TrimSpace(rest), "(")
+				class = &pickle.ScriptClass{}
+				classes[module+"."+strings.TrimSuffix(name, ":")] = class
+				continue
+			}
+			field := strings.TrimSpace(line)
+			switch {
+			case class == nil:
+			case strings.HasPrefix(field, "__parameters__"):
+				class.Parameters = quotedNames(field)
+			case strings.HasPrefix(field, "__buffers__"):
+				class.Buffers, class.HasBuffers = quotedNames(field), true
+			}
+		}
+	}
+	if len(classes) == 0 || cp.root == nil {
+		return
+	}
+	cp.walk(visitor{tensor: func(place, pickle.Value) {}, enter: func(_ place, n pickle.Value) bool {
+		if o, ok := n.(*pickle.Object); ok {
+			if g, ok := o.Class.(*pickle.Global); ok {
+				o.Script = classes[g.String()]
+			}
+		}
+		return true
+	}})
+}
+
+// quotedNames are the strings of a list such as ["weight", "bias", ].
+func quotedNames(list string) (names []string) {
+	parts := strings.Split(list, `"`)
+	for i := 1; i < len(parts); i += 2 {
+		names = append(names, parts[i])
+	}
+	return names
 }
 
 // code collects the sources under code/.

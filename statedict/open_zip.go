@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/weightroom/weightroom/statedict/internal/pickle"
 	"github.com/weightroom/weightroom/statedict/internal/torchfile"
@@ -39,6 +40,7 @@ func (op *opener) torchZip(src *Source, a *torchfile.Archive) (*Checkpoint, erro
 		return nil, err
 	}
 	r := &records{src: src, a: a}
+	op.storages = slices.Grow(op.storages, len(pk.Storages))
 	for _, node := range pk.Storages {
 		op.add(node, r.storage(op, "data/", node))
 	}

@@ -61,13 +61,15 @@ type PlanOptions struct {
 	MaxShardSize int64
 	// AllowUnsafe lets a torch output carry objects outside PyTorch's weights_only list through.
 	AllowUnsafe bool
+	// AllowExpanded lets views that show far more than their storages hold be written out whole.
+	AllowExpanded bool
 }
 
 // NewPlan lays cp out in format f. Nothing is read but, where that has not happened yet, the local headers of the zip
 // records that are copied. Memory: the segments, a few hundred bytes a tensor.
 //
 // Errors, all before any byte is written: *UnsupportedError lists every key that f cannot hold, *UnsafeError every name
-// outside PyTorch's weights_only list, *KeyError names that clash.
+// outside PyTorch's weights_only list, *KeyError names that clash, *LimitError views far larger than their storages.
 func NewPlan(cp *Checkpoint, f Format, opts *PlanOptions) (*Plan, error) {
 	if opts == nil {
 		opts = &PlanOptions{}
@@ -80,19 +82,37 @@ func NewPlan(cp *Checkpoint, f Format, opts *PlanOptions) (*Plan, error) {
 		return nil, &UnsupportedError{What: "this file reads in two ways and was opened for looking only"}
 	}
 	if cp.copyable(f, &o) {
-		return cp.planCopy(&o), nil
+		return cp.planCopy(&o)
 	}
+	var warnings []string
+	if cp.Format == TorchScript || f != TorchZip && f != TorchLegacy || o.MaxShardSize > 0 {
+		var err error
+		if cp, warnings, err = cp.asStateDicts(); err != nil {
+			return nil, err
+		}
+	}
+	if err := cp.checkExpanded(f, &o); err != nil {
+		return nil, err
+	}
+	p, err := cp.plan(f, &o)
+	if err == nil {
+		p.Report.Warnings = append(warnings, p.Report.Warnings...)
+	}
+	return p, err
+}
+
+func (cp *Checkpoint) plan(f Format, o *PlanOptions) (*Plan, error) {
 	switch f {
 	case TorchZip:
-		return planTorchZip(cp, &o)
+		return planTorchZip(cp, o)
 	case TorchLegacy:
-		return planTorchLegacy(cp, &o)
+		return planTorchLegacy(cp, o)
 	case Safetensors:
-		return planSafetensors(cp, &o)
+		return planSafetensors(cp, o)
 	case NPZ:
-		return planNPZ(cp, &o)
+		return planNPZ(cp, o)
 	case GGUF:
-		return planGGUF(cp, &o)
+		return planGGUF(cp, o)
 	}
 	return nil, &UnsupportedError{What: fmt.Sprintf("%s files are read only; write torch, torch-legacy, safetensors, npz or gguf", f)}
 }
@@ -102,14 +122,23 @@ func (cp *Checkpoint) copyable(f Format, o *PlanOptions) bool {
 	return !cp.edited && cp.Format == f && len(cp.Sources) == 1 && o.MaxShardSize == 0
 }
 
-// planCopy writes the one source as it is, down to records and comments that nobody here knows.
-func (cp *Checkpoint) planCopy(o *PlanOptions) *Plan {
+// planCopy writes the one source as it is, down to records and comments that nobody here knows. Code outside the safe list
+// is asked for all the same.
+func (cp *Checkpoint) planCopy(o *PlanOptions) (*Plan, error) {
+	var warnings []string
+	if cp.Format == TorchZip || cp.Format == TorchLegacy {
+		var err error
+		if warnings, err = checkGlobals(cp.root, o); err != nil {
+			return nil, err
+		}
+	}
 	src := cp.Sources[0]
 	file := File{Name: o.Name, Size: src.Size, Segments: []Segment{Copy{Extent{Source: src, Len: src.Size}}}}
 	p := &Plan{Files: []File{file}}
+	p.Report.Warnings = warnings
 	p.promise(cp)
 	p.finish()
-	return p
+	return p, nil
 }
 
 // finish fills the report's file list.

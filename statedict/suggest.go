@@ -2,45 +2,56 @@ package statedict
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/weightroom/weightroom/statedict/internal/pickle"
 )
 
-// Suggestion is a recipe that makes a checkpoint fit a model better, and the grounds for it. It is never applied by itself.
+// Suggestion is a recipe that makes a checkpoint fit a model, or fit it better, and the grounds for it. It is never applied
+// by itself.
 type Suggestion struct {
-	Recipe *Recipe
-	// Gained has, for each step, how many more keys agree after it.
-	Gained []int
-	// Before and After count the keys that agree, in name and as far as known in shape; Wanted is the model's count.
-	Before, After, Wanted int
-	// Compatible: strict loading succeeds after the recipe, as far as the reference tells.
-	Compatible bool
-	Pairs      []SuggestedPair
-	Ambiguous  []Ambiguity
+	Recipe *Recipe `json:"recipe"`
+	// Matched of Wanted keys of the reference are there, with their shape where it is known, after the recipe; Before counts
+	// those without it.
+	Before  int `json:"before"`
+	Matched int `json:"matched"`
+	Wanted  int `json:"wanted"`
+	// Compatible tells that load_state_dict(strict=True) then succeeds, as far as the reference tells.
+	Compatible bool            `json:"compatible"`
+	Steps      []StepGain      `json:"steps"`
+	Ambiguous  []AmbiguousKey  `json:"ambiguous,omitempty"`
+	Pairs      []SuggestedPair `json:"pairs,omitempty"`
 }
 
-// SuggestedPair is a key of the checkpoint and the model's key that it becomes.
+// StepGain is how many keys of the reference a step brings into place, and how sure it is: 1 where names prove it, less
+// where shapes had to decide.
+type StepGain struct {
+	Op     string  `json:"op"`
+	Gained int     `json:"gained"`
+	Sure   float64 `json:"sure"`
+}
+
+// AmbiguousKey is a group of keys of the checkpoint ("**" for all) that could as well have become another group of the
+// model. The first candidate was taken.
+type AmbiguousKey struct {
+	Key        string   `json:"key"`
+	Candidates []string `json:"candidates"`
+}
+
+// SuggestedPair is a key of the checkpoint, the model's key that it becomes, and how sure that is.
 type SuggestedPair struct {
-	Got, Want string
-	Sure      Certainty
+	Got  string  `json:"got"`
+	Want string  `json:"want"`
+	Sure float64 `json:"sure"`
 }
 
-// Certainty says why two keys are taken for the same weights.
-type Certainty string
-
+// How sure a pair is: the names agree in two parts or more, or in all but one side's prefix; only the last part and the shape
+// agree; only the last part does.
 const (
-	SureSame   Certainty = "same"   // the names are equal already
-	SureName   Certainty = "name"   // the names end alike, in two parts or more, or one is a whole group's prefix more
-	LikelyOnly Certainty = "likely" // only the last part agrees; the shape decides
+	sureName  = 1
+	sureShape = 0.8
+	sureGuess = 0.6
 )
-
-// Ambiguity is a group that could as well have become something else.
-type Ambiguity struct {
-	Got   string   // group in the checkpoint, "" for all keys
-	Wants []string // groups in the model; the first was taken
-}
 
 const (
 	// maxMappings bounds how many mappings of a file are tried, largest first.
@@ -49,29 +60,36 @@ const (
 	maxRounds = 4
 )
 
-// Suggest looks for the recipe that makes got load into the model that want describes: the mapping in the file, prefixes on
-// either side, sub-modules, groups with other names. It answers nil when it finds nothing that makes at least half of the keys of
-// the smaller side agree. Keys that the model does not want are dropped when that makes the rest load strictly.
+// Suggest looks for a recipe after which got loads into the model that want describes: another mapping of the file,
+// prefixes on one or both sides (DataParallel, torch.compile, Lightning, sub-modules, EMA copies), groups with other names, old
+// names of batch norms, and drops of what the model does not have, where the rest then loads strictly. nil means that nothing
+// was found that brings at least half of the smaller side's keys into place.
 //
-// Of two keys with the same last parts and the same shape it takes them to be the same weights when that is unique, as
-// detectron2's matcher does. Time is that of a few passes over the keys of both sides.
-func Suggest(want *KeyList, got *Checkpoint) *Suggestion {
+// Keys are paired by their last parts and their shape where that is unique, as detectron2's matcher does. Time is that of a
+// few passes over the keys of both sides, times their parts.
+//
+// Source: detectron2/checkpoint/c2_model_loading.py, align_and_update_state_dicts.
+func Suggest(want *KeyList, got *Checkpoint) (*Suggestion, error) {
 	first, _, _, err := findDict(got, "", false)
 	if err != nil {
-		return nil
+		return nil, err
 	}
-	return suggest(want, got, first, first)
+	return suggest(want, got, first, first), nil
 }
 
-// SuggestForError is Suggest for the model that a pasted error speaks of, as far as the error tells: see
-// PastedError.Reference.
-func SuggestForError(e *PastedError, got *Checkpoint) *Suggestion {
+// SuggestForError is Suggest for the model that a pasted error speaks of. Where the error is about the file's root, because
+// load_state_dict was given the whole file, the recipe takes the mapping out.
+func SuggestForError(e *PastedError, got *Checkpoint) (*Suggestion, error) {
 	first, _, _, err := findDict(got, "", false)
 	if err != nil {
-		return nil
+		return nil, err
 	}
-	want, loaded := e.reference(got, first)
-	return suggest(want, got, first, loaded)
+	loaded := e.Loaded(got)
+	list, err := got.KeyList(loaded, true)
+	if err != nil {
+		return nil, err
+	}
+	return suggest(e.Reference(list), got, first, loaded), nil
 }
 
 // suggest tries the mappings of got, first before the others; loaded is the one that needs no step to be loaded.
@@ -89,6 +107,9 @@ func suggest(want *KeyList, got *Checkpoint, first, loaded string) (best *Sugges
 	return best
 }
 
+// suggestKeys is Suggest for the keys of one mapping.
+func suggestKeys(want, got *KeyList) *Suggestion { return suggestFor(want, got, "", true) }
+
 func mappingsToTry(cp *Checkpoint, first string) []string {
 	candidates := dictCandidates(cp)
 	slices.SortStableFunc(candidates, func(a, b dictCandidate) int { return cmp.Compare(b.tensors, a.tensors) })
@@ -105,87 +126,81 @@ func (s *Suggestion) better(than *Suggestion) bool {
 	if s.Compatible != than.Compatible {
 		return s.Compatible
 	}
-	return s.After > than.After
+	return s.Matched > than.Matched
 }
 
-// suggestFor looks for the recipe on one mapping.
-func suggestFor(want, got *KeyList, path string, found bool) *Suggestion {
+// suggestFor looks for the recipe on one mapping; loaded says that it needs no step to be loaded.
+func suggestFor(want, got *KeyList, path string, loaded bool) *Suggestion {
 	m := newKeyMatcher(want, got)
-	before := m.agreed
+	s := &Suggestion{Recipe: &Recipe{}, Wanted: len(want.Keys), Before: m.agreed}
 	for range maxRounds {
-		if !m.round() {
+		again := m.round()
+		if !m.oldNames() && !again {
 			break
 		}
 	}
-	steps := m.steps()
-	if !found {
-		steps = append([]Op{&Extract{Prefix: path}}, steps...)
+	steps := m.ops
+	if !loaded {
+		s.Recipe.HasAt, s.Before = true, 0
+		steps = append([]plannedStep{{&Extract{Prefix: path}, sureName}}, steps...)
 	}
-	s := &Suggestion{Recipe: &Recipe{Steps: steps}, Wanted: len(want.Keys), Ambiguous: m.ambiguous}
-	if !found {
-		s.Recipe.HasAt = true
-		before = 0
-	}
-	s.Before = before
-	m.measure(s, found)
+	s.Ambiguous = m.ambiguous
+	m.measure(s, steps, loaded)
 	if !m.convincing(s) {
 		return nil
 	}
 	return s
 }
 
-// measure runs the steps on the keys, counts what each gains, and drops what is left over where that makes the rest fit.
-func (m *keyMatcher) measure(s *Suggestion, found bool) {
-	e := &edit{report: &Report{}}
+// measure runs the steps on the keys, counts what each gains, leaves out those that spoil something, and drops what is left
+// over where that makes the rest fit.
+func (m *keyMatcher) measure(s *Suggestion, steps []plannedStep, loaded bool) {
+	e := &edit{report: &Report{}, rows: make([]row, len(m.got.Keys))}
 	for i := range m.got.Keys {
 		k := m.got.Keys[i].Key
-		e.rows = append(e.rows, row{name: k, was: k, key: pickle.Value(k), from: int32(i)})
+		e.rows[i] = row{name: k, was: k, from: int32(i)}
 	}
 	agree := s.Before
-	run := func(op Op) bool {
-		if _, isExtract := op.(*Extract); !(isExtract && !found && len(s.Gained) == 0) {
-			if n, err := op.apply(e, &OpReport{}); err != nil || n == 0 {
-				return false
+	run := func(i int, st plannedStep) {
+		before := slices.Clone(e.rows)
+		if takesMapping := i == 0 && !loaded; !takesMapping {
+			if n, err := st.op.apply(e, &OpReport{}); err != nil || n == 0 {
+				e.rows = before
+				return
 			}
 		}
 		n := m.count(e.rows)
-		s.Gained = append(s.Gained, n-agree)
+		if n < agree {
+			e.rows = before
+			return
+		}
+		s.Recipe.Steps = append(s.Recipe.Steps, st.op)
+		s.Steps = append(s.Steps, StepGain{st.op.Name(), n - agree, st.sure})
 		agree = n
-		return true
 	}
-	kept := s.Recipe.Steps[:0:0]
-	for _, op := range s.Recipe.Steps {
-		rows := slices.Clone(e.rows)
-		was := agree
-		if !run(op) {
-			e.rows = rows
-			continue
-		}
-		if agree < was {
-			e.rows, agree, s.Gained = rows, was, s.Gained[:len(s.Gained)-1]
-			continue
-		}
-		kept = append(kept, op)
+	for i, st := range steps {
+		run(i, st)
 	}
-	s.Recipe.Steps = kept
-	left := &KeyList{Versions: map[string]int64{}}
-	for i := range e.rows {
-		if v, ok := m.got.Versions[parentPath(e.rows[i].was)]; ok {
-			left.Versions[parentPath(e.rows[i].name)] = v
-		}
-		k := m.got.Keys[e.rows[i].from]
-		k.Key = e.rows[i].name
-		left.Keys = append(left.Keys, k)
+	inc := CompareKeys(m.want, m.left(e.rows))
+	if n := len(inc.UnexpectedKeys); n > 0 && len(inc.MissingKeys) == 0 && len(inc.Mismatched) == 0 {
+		run(-1, plannedStep{m.dropStep(e.rows, inc.UnexpectedKeys), sureName})
+		inc = CompareKeys(m.want, m.left(e.rows))
 	}
-	inc := CompareKeys(m.want, left)
-	if n := len(inc.UnexpectedKeys); n > 0 && !m.want.Partial && len(inc.MissingKeys) == 0 && len(inc.Mismatched) == 0 {
-		if drop := m.dropStep(e.rows, inc.UnexpectedKeys); run(drop) {
-			s.Recipe.Steps = append(s.Recipe.Steps, drop)
-			inc.UnexpectedKeys = nil
-		}
-	}
-	s.After, s.Compatible = agree, inc.Compatible()
+	s.Matched, s.Compatible = agree, inc.Compatible()
 	m.pairs(s, e.rows)
+}
+
+// left is what the rows are as a list of keys.
+func (m *keyMatcher) left(rows []row) *KeyList {
+	list := &KeyList{Keys: make([]KeyInfo, len(rows)), versions: map[string]int64{}}
+	for i := range rows {
+		list.Keys[i] = m.got.Keys[rows[i].from]
+		list.Keys[i].Key = rows[i].name
+		if v, ok := m.got.versions[parentPath(rows[i].was)]; ok {
+			list.versions[parentPath(rows[i].name)] = v
+		}
+	}
+	return list
 }
 
 // count is how many rows agree with the model.
@@ -205,12 +220,9 @@ func (m *keyMatcher) pairs(s *Suggestion, rows []row) {
 		if !ok || !m.agree(w, r.from) {
 			continue
 		}
-		p := SuggestedPair{Got: r.was, Want: r.name, Sure: SureName}
-		switch {
-		case r.was == r.name:
-			p.Sure = SureSame
-		case m.weak[r.from]:
-			p.Sure = LikelyOnly
+		p := SuggestedPair{Got: r.was, Want: r.name, Sure: sureName}
+		if sure, ok := m.weak[r.from]; ok && r.was != r.name {
+			p.Sure = sure
 		}
 		s.Pairs = append(s.Pairs, p)
 	}
@@ -218,22 +230,22 @@ func (m *keyMatcher) pairs(s *Suggestion, rows []row) {
 
 // convincing tells a suggestion from a coincidence.
 func (m *keyMatcher) convincing(s *Suggestion) bool {
-	wanted := len(m.want.Keys)
-	if m.want.Partial {
-		wanted = min(wanted, len(m.got.Keys))
+	less := min(s.Wanted, len(m.got.Keys))
+	if len(s.Recipe.Steps) == 0 || less == 0 || s.Matched < s.Before || s.Matched == s.Before && !s.Compatible || 2*s.Matched < less {
+		return false
 	}
-	less := min(wanted, len(m.got.Keys))
-	if len(s.Recipe.Steps) == 0 || less == 0 || s.After < s.Before || s.After == s.Before && !s.Compatible || 2*s.After < less {
+	// A few keys of a large model say little, unless the recipe makes all of the file fit some of it.
+	if !s.Compatible && 2*s.Matched < s.Wanted && 2*s.Matched < 2*len(m.got.Keys)-len(m.got.Keys)/5 {
 		return false
 	}
 	likely := 0
 	for _, p := range s.Pairs {
-		if p.Sure == LikelyOnly {
+		if p.Sure < sureName {
 			likely++
 		}
 	}
 	// Pairs that only a shape speaks for are believed when nearly everything falls into place.
-	return 2*likely <= s.After || 10*s.After >= 9*wanted
+	return 2*likely <= s.Matched || 10*s.Matched >= 9*s.Wanted
 }
 
 // dropStep drops keys, whole groups where nothing in them is wanted.
@@ -270,17 +282,10 @@ func (m *keyMatcher) dropStep(rows []row, unexpected []string) *Drop {
 	return drop
 }
 
-// steps writes the accepted rules as operations: longer prefixes first, so that a rule for a part of a group comes before the
-// rule for the group; what adds a prefix to everything comes last.
-func (m *keyMatcher) steps() []Op {
-	var steps []Op
-	for _, round := range m.accepted {
-		slices.SortStableFunc(round, func(a, b *prefixRule) int { return cmp.Compare(len(b.from), len(a.from)) })
-		for _, r := range round {
-			steps = append(steps, r.op())
-		}
-	}
-	return steps
+// plannedStep is an operation with how sure it is.
+type plannedStep struct {
+	op   Op
+	sure float64
 }
 
 func (r *prefixRule) op() Op {
@@ -297,3 +302,8 @@ func (r *prefixRule) op() Op {
 
 // quotePrefix is a From that renames the group: its name with a final dot.
 func quotePrefix(group string) string { return QuotePattern(group) + "." }
+
+// String is one line: what the recipe gains.
+func (s *Suggestion) String() string {
+	return fmt.Sprintf("%d of %d keys in place, %d before", s.Matched, s.Wanted, s.Before)
+}

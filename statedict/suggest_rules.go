@@ -15,9 +15,9 @@ type keyMatcher struct {
 	matched   []bool           // want's keys that a key of got agrees with
 	used      []bool           // got's keys that agree
 	agreed    int
-	weak      map[int32]bool // got's keys that were paired by shape and last part alone
-	accepted  [][]*prefixRule
-	ambiguous []Ambiguity
+	weak      map[int32]float64 // how sure the pairs are of got's keys that no more than a last part speaks for
+	ops       []plannedStep
+	ambiguous []AmbiguousKey
 }
 
 // prefixRule is a hypothesis: keys below from stand below to in the model. Either may be "".
@@ -31,7 +31,7 @@ type prefixRule struct {
 
 func newKeyMatcher(want, got *KeyList) *keyMatcher {
 	m := &keyMatcher{want: want, got: got, byName: make(map[string]int32, len(want.Keys)), names: make([]string, len(got.Keys)),
-		matched: make([]bool, len(want.Keys)), used: make([]bool, len(got.Keys)), weak: map[int32]bool{}}
+		matched: make([]bool, len(want.Keys)), used: make([]bool, len(got.Keys)), weak: map[int32]float64{}}
 	for i := range want.Keys {
 		m.byName[want.Keys[i].Key] = int32(i)
 	}
@@ -265,16 +265,62 @@ func (m *keyMatcher) round() bool {
 			moved[g], m.used[g] = true, true
 			m.matched[m.byName[name]] = true
 			if r.weak {
-				m.weak[g] = true
+				m.weak[g] = r.sure(nameOnly == nil)
 			}
 		}
 	}
 	if len(accepted) == 0 {
 		return false
 	}
-	m.accepted = append(m.accepted, accepted)
 	m.rename(accepted)
+	for _, r := range accepted {
+		m.ops = append(m.ops, plannedStep{r.op(), r.sure(nameOnly == nil)})
+	}
 	return true
+}
+
+func (r *prefixRule) sure(shapes bool) float64 {
+	switch {
+	case !r.weak:
+		return sureName
+	case shapes:
+		return sureShape
+	}
+	return sureGuess
+}
+
+// oldEndings were called otherwise in older or other code.
+var oldEndings = [][2]string{{"gamma", "weight"}, {"beta", "bias"}, {"moving_mean", "running_mean"}, {"moving_variance", "running_var"}}
+
+// oldNames renames old endings where that brings keys into place; it answers whether it did.
+func (m *keyMatcher) oldNames() (any bool) {
+	for _, end := range oldEndings {
+		op := &Rename{From: `re:\.` + end[0] + `$`, To: "." + end[1]}
+		gained := 0
+		for i, name := range m.names {
+			base, ok := strings.CutSuffix(name, "."+end[0])
+			if !ok {
+				continue
+			}
+			if w, ok := m.byName[base+"."+end[1]]; ok && !m.matched[w] && m.agree(w, int32(i)) {
+				gained++
+			}
+		}
+		if gained == 0 {
+			continue
+		}
+		for i, name := range m.names {
+			if base, ok := strings.CutSuffix(name, "."+end[0]); ok {
+				m.names[i] = base + "." + end[1]
+			}
+		}
+		any = true
+		m.ops = append(m.ops, plannedStep{op, sureName})
+	}
+	if any {
+		m.recount()
+	}
+	return any
 }
 
 // nameOnly is the weak rules to believe where shapes are not known, nil where they are: a group all of whose keys find a
@@ -405,11 +451,15 @@ func (m *keyMatcher) noteTie(taken, other *prefixRule) {
 	if other.votes < taken.votes {
 		return
 	}
+	group := taken.from
+	if group == "" {
+		group = "**"
+	}
 	for i := range m.ambiguous {
-		if m.ambiguous[i].Got == taken.from {
-			m.ambiguous[i].Wants = append(m.ambiguous[i].Wants, other.to)
+		if m.ambiguous[i].Key == group {
+			m.ambiguous[i].Candidates = append(m.ambiguous[i].Candidates, other.to)
 			return
 		}
 	}
-	m.ambiguous = append(m.ambiguous, Ambiguity{Got: taken.from, Wants: []string{taken.to, other.to}})
+	m.ambiguous = append(m.ambiguous, AmbiguousKey{group, []string{taken.to, other.to}})
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // Verify opens what was written, in the order of p.Files, with the decoder that opens any file, and compares it with the
@@ -85,7 +84,7 @@ func (p *Plan) compare(got *Checkpoint) error {
 func (p *Plan) promise(cp *Checkpoint) {
 	for i := range cp.Entries {
 		e := &cp.Entries[i]
-		if cp.constants != nil && e.Dict == "" && strings.HasPrefix(e.Key, "constants.pkl") {
+		if cp.constants != nil && e.constant() {
 			continue
 		}
 		w := wanted{path: e.Path(), dtype: e.DType, shape: e.Shape, stride: e.Stride, offset: e.Offset, storage: int(e.Storage)}

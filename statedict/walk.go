@@ -3,6 +3,7 @@ package statedict
 import (
 	"fmt"
 	"iter"
+	"slices"
 	"strconv"
 
 	"github.com/weightroom/weightroom/statedict/internal/pickle"
@@ -190,6 +191,9 @@ func (f *frame) objectChild(o *pickle.Object, i int) (place, pickle.Value, bool)
 // Tensor nodes name storages by index; base gives everything else. It reads nothing.
 func (cp *Checkpoint) rebuild(root pickle.Value, storages []Storage) (*Checkpoint, error) {
 	out := *cp
+	if len(storages) > 0 && len(cp.Storages) > 0 && &storages[0] == &cp.Storages[0] {
+		storages = slices.Clone(storages) // the use counts of cp stay its own
+	}
 	out.root, out.Storages, out.edited = root, storages, true
 	out.index()
 	return &out, nil
@@ -202,6 +206,7 @@ func (cp *Checkpoint) index() {
 	}
 	cp.Entries = make([]Entry, 0, len(cp.Storages))
 	found := findings{list: cp.found}
+	objects := false
 	values, written := cp.walk(visitor{
 		tensor: func(at place, node pickle.Value) {
 			e := Entry{Dict: at.dict, Key: at.key, node: node}
@@ -212,7 +217,9 @@ func (cp *Checkpoint) index() {
 			cp.Entries = append(cp.Entries, e)
 		},
 		leaf: func(at place, _ pickle.Value) { found.name(at) },
-		enter: func(at place, _ pickle.Value) bool {
+		enter: func(at place, n pickle.Value) bool {
+			_, isObject := n.(*pickle.Object)
+			objects = objects || isObject
 			found.name(at)
 			return true
 		},
@@ -220,6 +227,9 @@ func (cp *Checkpoint) index() {
 	})
 	found.shared(values, written)
 	cp.Findings = found.all()
+	if objects {
+		cp.nameStateKeys()
+	}
 }
 
 func (cp *Checkpoint) use(e *Entry) {

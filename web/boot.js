@@ -1,17 +1,19 @@
-// Starts the Go program. It is fetched and compiled once; the page and its worker share the compiled module.
+// Starts the Go program. It is fetched and compiled once; the page and its worker share the compiled module, and so do several
+// frames of this page in one window.
 //
 // The worker starts from a blob: address, because only such a worker is bound by the content security policy of this page.
 "use strict";
 (async (names) => {
+  if (!weightroom.start) return;
   const address = (name) => new URL(name, document.baseURI).href;
 
   // A host that sends the program raw, over a network, costs three times the bytes: then take the .gz beside it.
   const program = async () => {
     const stop = new AbortController();
-    const local = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
+    const near = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname) || navigator.serviceWorker?.controller;
     const raw = await fetch(address(names.wasm), { signal: stop.signal });
     if (!raw.ok) throw new Error(`${names.wasm}: ${raw.status}`);
-    if (local || raw.headers.get("content-encoding")) return raw.body;
+    if (near || raw.headers.get("content-encoding")) return raw.body;
     const zip = await fetch(address(names.wasm + ".gz"));
     if (!zip.ok || zip.headers.get("content-encoding")) return raw.body;
     stop.abort();
@@ -19,25 +21,29 @@
   };
   const compile = async () =>
     WebAssembly.compileStreaming(new Response(await program(), { headers: { "content-type": "application/wasm" } }));
+  // Frames beside this one, of this origin: reading anything of another origin's throws.
+  const shared = () => {
+    for (let i = 0; parent !== window && i < parent.length; i++) {
+      try {
+        if (parent[i] !== window && parent[i].weightroomModule?.[names.wasm]) return parent[i].weightroomModule[names.wasm];
+      } catch {}
+    }
+  };
   const source = async () => {
     const texts = await Promise.all([names.exec, names.worker].map(async (n) => (await fetch(address(n))).text()));
     return URL.createObjectURL(new Blob(texts, { type: "text/javascript" }));
   };
 
   try {
-    const [module, worker] = await Promise.all([compile(), source()]);
-    const own = (url) => {
-      if (url !== worker) throw new TypeError("not the worker of this page");
-      return url;
+    const own = shared()?.catch(compile) ?? compile();
+    globalThis.weightroomModule = { [names.wasm]: own };
+    const [module, worker] = await Promise.all([own, source()]);
+    weightroom.spawn = () => {
+      const w = new Worker(weightroom.script(worker));
+      w.postMessage(module);
+      return w;
     };
-    const policy = globalThis.trustedTypes?.createPolicy("weightroom", { createScriptURL: own });
-    globalThis.weightroom = {
-      spawn() {
-        const w = new Worker(policy ? policy.createScriptURL(worker) : own(worker));
-        w.postMessage(module);
-        return w;
-      },
-    };
+    weightroom.lock(worker);
     const go = new Go();
     await go.run(await WebAssembly.instantiate(module, go.importObject));
     throw new Error("the program ended");

@@ -82,7 +82,7 @@ Exit codes: 0 done; 1 failed; 2 usage; 3 check or diff found differences, or sca
 	})
 	root.PersistentFlags().BoolVar(&e.lenient, "lenient", false, "open a file that two readers could understand differently; it cannot be edited")
 	root.PersistentFlags().StringVar(&e.maxUnpacked, "max-unpacked", "", "most bytes that a gzip or zstd FILE may unpack to (default 64 times its size, at least 1GiB)")
-	root.AddCommand(e.lsCommand(), e.showCommand(), e.editCommand(), e.scanCommand(), e.verifyCommand(), e.serveCommand())
+	root.AddCommand(e.lsCommand(), e.showCommand(), e.editCommand(), e.checkCommand(), e.diffCommand(), e.scanCommand(), e.verifyCommand(), e.serveCommand())
 	return root
 }
 
@@ -181,17 +181,22 @@ func exactArgs(n int, what string) cobra.PositionalArgs {
 	}
 }
 
-// open opens what paths name. The set must be closed after the last use of the checkpoint.
-func (e *env) open(ctx context.Context, paths []string) (*statedict.Checkpoint, *file.Set, error) {
+// files opens the files that paths name, without a look at what they hold.
+func (e *env) files(paths []string) (*file.Set, error) {
 	o := file.Options{Stdin: e.in}
 	if e.maxUnpacked != "" {
 		n, err := statedict.ParseSize(e.maxUnpacked)
 		if err != nil {
-			return nil, nil, &usageError{msg: "--max-unpacked: " + err.Error()}
+			return nil, &usageError{msg: "--max-unpacked: " + err.Error()}
 		}
 		o.MaxUnpacked = n
 	}
-	set, err := file.Open(paths, o)
+	return file.Open(paths, o)
+}
+
+// open opens what paths name. The set must be closed after the last use of the checkpoint.
+func (e *env) open(ctx context.Context, paths []string) (*statedict.Checkpoint, *file.Set, error) {
+	set, err := e.files(paths)
 	if err != nil {
 		return nil, nil, err
 	}

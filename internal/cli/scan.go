@@ -12,59 +12,74 @@ import (
 )
 
 func (e *env) scanCommand() *cobra.Command {
-	var asJSON bool
+	var asJSON, sarif bool
 	cmd := &cobra.Command{
 		Use:   "scan FILE...",
 		Short: "List what unpickling the file would import and call; nothing is imported",
 		Long: `List what unpickling the file would import and call; nothing is imported.
 
 Every global that any opcode of any pickle in the file resolves is judged: safe (holds data, or rebuilds tensors), unsafe
-(known to run programs or code), unknown (anything else). The exit code is 3 when one is not safe.`,
+(known to run programs or code), unknown (anything else). Pickles in strings of pickles and in records that no checkpoint needs
+count as well, and so does what stands in front of a fault. The exit code is 3 when one is not safe, or when the file carries
+code, hides bytes, or could not be read to its end.`,
 		Args: minArgs(1, "FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			cp, set, err := e.open(cmd.Context(), args)
+			set, err := e.files(args)
 			if err != nil {
 				return err
 			}
 			defer set.Close()
-			safe := true
-			for _, g := range cp.Globals {
-				safe = safe && g.Verdict() == "safe"
+			r, err := (&statedict.Options{Lenient: e.lenient}).Scan(cmd.Context(), set.Sources...)
+			if err != nil {
+				return inFile(args, err)
 			}
-			if asJSON {
-				err = listing.WriteScanJSON(e.out, cp, safe)
-			} else {
-				err = e.writeScan(cp, safe)
+			switch {
+			case sarif:
+				err = listing.WriteSARIF(e.out, r)
+			case asJSON:
+				err = listing.WriteScanJSON(e.out, r)
+			default:
+				err = e.writeScan(r)
 			}
-			if err == nil && !safe {
+			if err == nil && !r.Safe() {
 				return errFound
 			}
 			return err
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON document on stdout")
+	cmd.Flags().BoolVar(&sarif, "sarif", false, "one SARIF 2.1.0 document on stdout, as code scanning services read it")
+	cmd.MarkFlagsMutuallyExclusive("json", "sarif")
 	return cmd
 }
 
-func (e *env) writeScan(cp *statedict.Checkpoint, safe bool) error {
+func (e *env) writeScan(r *statedict.ScanReport) error {
 	w := bufio.NewWriter(e.out)
 	bad := 0
-	for _, g := range cp.Globals {
+	for i := range r.Globals {
+		g := &r.Globals[i]
+		fmt.Fprintf(w, "%-8s %s  %s byte %d", g.Verdict(), listing.Escape(g.String()), listing.Escape(g.Record), g.Position)
+		if g.Depth > 0 {
+			fmt.Fprintf(w, ", in a string of that pickle")
+		}
 		if g.Verdict() != "safe" {
 			bad++
+			fmt.Fprintf(w, "; %s", g.Effect)
 		}
-		fmt.Fprintf(w, "%-8s %s  %s byte %d\n", g.Verdict(), listing.Escape(g.String()), listing.Escape(g.Record), g.Position)
+		fmt.Fprintln(w)
 	}
-	for _, f := range cp.Findings {
+	for _, f := range r.Findings {
 		if f.Code != "F_GLOBAL" { // listed above
 			fmt.Fprintf(w, "%-8s %s  %s\n", f.Code, listing.Escape(f.Message), listing.Escape(f.Path))
 		}
 	}
 	switch {
-	case safe:
-		fmt.Fprintf(w, "safe: %d globals, all of them data\n", len(cp.Globals))
+	case r.Safe():
+		fmt.Fprintf(w, "safe: %d globals, all of them data\n", len(r.Globals))
+	case bad == 0:
+		fmt.Fprintf(w, "not safe: all %d globals are data, but see the findings\n", len(r.Globals))
 	default:
-		fmt.Fprintf(w, "not safe: %d of %d globals are outside the safe list\n", bad, len(cp.Globals))
+		fmt.Fprintf(w, "not safe: %d of %d globals are outside the safe list\n", bad, len(r.Globals))
 	}
 	return w.Flush()
 }

@@ -267,18 +267,44 @@ func (p *part) plain(err error) error {
 }
 
 // CopyExtent copies a range of a source that is a file by way of the kernel, which shares or moves the blocks without
-// passing them through this process where the file system can. It answers false for any other source.
+// passing them through this process where the file system can. Holes of a sparse file stay holes. It answers false for any
+// other source.
 func (p *part) CopyExtent(ctx context.Context, x statedict.Extent) (bool, error) {
 	in, ok := x.Source.R.(*input)
 	if !ok {
 		return false, nil
 	}
-	if _, err := in.Seek(x.Off, io.SeekStart); err != nil {
+	start, err := p.Seek(0, io.SeekCurrent)
+	if err != nil {
 		return false, nil
 	}
-	n, err := p.ReadFrom(io.LimitReader(in.File, x.Len))
-	if err == nil && n < x.Len {
-		err = &statedict.SourceError{Source: x.Source.Name, Offset: x.Off + n, Err: fmt.Errorf("%w: it ends early", statedict.ErrSourceChanged)}
+	end := x.Off + x.Len
+	for off := x.Off; off < end; {
+		from, to := nextData(in.File, off, end)
+		at := start + from - x.Off
+		if from > off {
+			// The part was created empty, so what is skipped reads as zeros; its size has to say that it is there.
+			if err := p.Truncate(at); err != nil {
+				return false, err
+			}
+			if _, err := p.Seek(at, io.SeekStart); err != nil {
+				return false, err
+			}
+		}
+		if from < to {
+			if _, err := in.Seek(from, io.SeekStart); err != nil {
+				return false, &statedict.SourceError{Source: x.Source.Name, Offset: from, Err: err}
+			}
+			n, err := p.ReadFrom(io.LimitReader(in.File, to-from))
+			if err == nil && n < to-from {
+				err = &statedict.SourceError{Source: x.Source.Name, Offset: from + n, Err: fmt.Errorf("%w: it ends early", statedict.ErrSourceChanged)}
+			}
+			if err != nil {
+				return false, err
+			}
+			startWriteback(p.File, at, n)
+		}
+		off = to
 	}
-	return err == nil, err
+	return true, nil
 }

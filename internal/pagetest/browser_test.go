@@ -29,6 +29,7 @@ import (
 var (
 	chromium context.Context
 	server   *httptest.Server
+	dist     string // the built page
 	missing  string // why these tests cannot run
 )
 
@@ -42,7 +43,7 @@ func run(m *testing.M) int {
 		missing = err.Error()
 		return m.Run()
 	}
-	dist, err := os.MkdirTemp("", "weightroom-page")
+	dist, err = os.MkdirTemp("", "weightroom-page")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -113,6 +114,15 @@ window.Blob = class extends Blob {
 
 func newTab(t *testing.T) *tab {
 	t.Helper()
+	b := emptyTab(t)
+	b.do(chromedp.Navigate(server.URL + "/some/where/"))
+	b.wait("ready")
+	return b
+}
+
+// emptyTab is a tab that shows nothing yet.
+func emptyTab(t *testing.T) *tab {
+	t.Helper()
 	if missing != "" {
 		t.Skip(missing)
 	}
@@ -135,8 +145,6 @@ func newTab(t *testing.T) *tab {
 		t.Fatal(err)
 	}
 	b.size(1280, 800)
-	b.do(chromedp.Navigate(server.URL + "/some/where/"))
-	b.wait("ready")
 	return b
 }
 

@@ -3,7 +3,9 @@ package pagetest
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -115,4 +117,9 @@ func keys(cp *statedict.Checkpoint) []string {
 		out = append(out, cp.Entries[i].Path())
 	}
 	return out
+}
+
+func hash(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
 }

@@ -5,11 +5,35 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/weightroom/weightroom/statedict"
 )
 
 // tasks starts to collect the long tasks of the page, those over 50 ms.
 func (b *tab) tasks() {
 	js[bool](b, `(() => { window.longTasks = []; new PerformanceObserver(l => longTasks.push(...l.getEntries().map(e => Math.round(e.duration)))).observe({type: "longtask"}); return true })()`)
+}
+
+// scroll scrolls for 200 frames, mostly by three rows, and answers the longest frame and the long tasks.
+func (b *tab) scroll() (worst float64, long []int) {
+	b.Helper()
+	frames := js[[]float64](b, `new Promise(done => {
+		const tree = document.getElementById("tree"), at = [];
+		let n = 0;
+		longTasks.length = 0;
+		tree.scrollTop = 0;
+		const step = t => {
+			at.push(t);
+			if (++n > 200) return done(at.slice(1).map((x, i) => x - at[i]));
+			tree.scrollTop += n % 20 ? 84 : 100000;
+			requestAnimationFrame(step);
+		};
+		requestAnimationFrame(step);
+	})`)
+	for _, f := range frames {
+		worst = max(worst, f)
+	}
+	return worst, js[[]int](b, "window.longTasks")
 }
 
 // A hundred thousand keys: rows within two seconds, scrolling and filtering without stutter.
@@ -19,8 +43,12 @@ func TestManyKeys(t *testing.T) {
 		keys = append(keys, fmt.Sprintf("model.layers.%d.experts.%d.%s", i/1000, i/4%250, []string{"gate.weight", "up.weight", "down.weight", "norm"}[i%4]))
 	}
 	file := safetensors(t, keys...)
+	torch := write(t, "model.pth", native(t, file, `{"recipe":1,"steps":[]}`, statedict.TorchZip))
 	b := newTab(t)
 	start := time.Now()
+	b.choose(torch)
+	t.Logf("as a torch file: opened in %v, %s bytes read", time.Since(start), b.str("document.documentElement.dataset.bytesRead"))
+	start = time.Now()
 	b.choose(file)
 	opened := time.Since(start)
 	if got := b.role("summary"); got != "100,000 keys · 800 kB" {
@@ -34,26 +62,19 @@ func TestManyKeys(t *testing.T) {
 	b.tasks()
 	elements := func() string { return b.str("document.querySelectorAll('*').length") }
 	before := elements()
-	frames := js[[]float64](b, `new Promise(done => {
-		const tree = document.getElementById("tree"), at = [];
-		let n = 0;
-		const step = t => {
-			at.push(t);
-			if (++n > 200) return done(at.slice(1).map((x, i) => x - at[i]));
-			tree.scrollTop += n % 20 ? 84 : 100000;
-			requestAnimationFrame(step);
-		};
-		requestAnimationFrame(step);
-	})`)
-	worst := 0.0
-	for _, f := range frames {
-		worst = max(worst, f)
+	// A machine that is busy with other things makes a task long now and then; the page's own would be long every time.
+	for try := 1; ; try++ {
+		worst, long := b.scroll()
+		t.Logf("scrolling: worst frame %.0f ms, long tasks %v; %s elements before, %s after", worst, long, before, elements())
+		if len(long) == 0 {
+			break
+		}
+		if try == 3 {
+			t.Errorf("long tasks while scrolling: %v ms", long)
+			break
+		}
 	}
-	long := js[[]int](b, "window.longTasks")
-	t.Logf("opened in %v; scrolling: worst frame %.0f ms, long tasks %v; %s elements before, %s after", opened, worst, long, before, elements())
-	if len(long) > 0 {
-		t.Errorf("long tasks while scrolling: %v ms", long)
-	}
+	t.Logf("opened in %v", opened)
 	if opened > 2*time.Second {
 		t.Errorf("the first rows came after %v", opened)
 	}

@@ -137,7 +137,7 @@ func TestCancel(t *testing.T) {
 	b.pick("torch")
 	b.until("document.querySelector('.fact')")
 	b.click("apply")
-	b.until("document.querySelector('.saving-text').innerText.startsWith('Writing tensors: ')")
+	b.until("document.querySelector('.saving-text').innerText.startsWith('Tensors: ')")
 	b.shot("saving")
 	start := time.Now()
 	b.click("close-panel")
@@ -148,7 +148,7 @@ func TestCancel(t *testing.T) {
 	}
 	// A worker that does not answer is ended by the second Cancel.
 	b.click("apply")
-	b.until("document.querySelector('.saving-text').innerText.startsWith('Writing tensors: ')")
+	b.until("document.querySelector('.saving-text').innerText.startsWith('Tensors: ')")
 	js[bool](b, `(document.querySelector("[data-action=close-panel]").click(), document.querySelector("[data-action=close-panel]").click(), true)`)
 	b.wait("ready")
 	if got := js[int](b, "workers.length"); got != 2 {

@@ -2,6 +2,7 @@ package pagetest
 
 import (
 	"bytes"
+	"os"
 	"strings"
 	"testing"
 
@@ -58,7 +59,11 @@ func TestScreens(t *testing.T) {
 	b.size(390, 844)
 	b.shot("empty-phone")
 	b.size(1280, 800)
-	b.choose(corpus(t, "pytorch_resnet_cifar10__resnet56-4bfd9763.th"))
+	data, err := os.ReadFile(corpus(t, "pytorch_resnet_cifar10__resnet56-4bfd9763.th"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.choose(write(t, "resnet56.th", data))
 	b.wait("ready")
 	for _, dark := range []bool{false, true} {
 		suffix := map[bool]string{true: "-dark"}[dark]

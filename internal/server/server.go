@@ -29,7 +29,7 @@ type Options struct {
 	Token string   // what requests must carry; made where Addr is no loopback address
 	Web   string   // folder of the page; "" is the built-in one
 	Hosts []string // further names that requests may call this server by
-	Embed []string // origins whose pages may frame this one
+	Embed []string // origins whose pages may frame embed.html
 }
 
 // Server serves one page and one folder.
@@ -152,9 +152,13 @@ func (s *Server) Handler() http.Handler {
 // guard refuses what no handler should see, and sets the headers that every answer has.
 func (s *Server) guard(next http.Handler) http.Handler {
 	frames := "frame-ancestors " + strings.Join(append([]string{"'self'"}, s.opts.Embed...), " ")
+	const none = "frame-ancestors 'none'"
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Security-Policy", frames)
+		h.Set("Content-Security-Policy", none)
+		if r.URL.Path == "/embed.html" {
+			h.Set("Content-Security-Policy", frames)
+		}
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
 		switch {

@@ -79,12 +79,15 @@ func TestPage(t *testing.T) {
 		t.Errorf("/: %s %q %q", res.Status, body, res.Header)
 	}
 	for name, want := range map[string]string{
-		"Content-Security-Policy": "frame-ancestors 'self' https://docs.example.org",
+		"Content-Security-Policy": "frame-ancestors 'none'",
 		"X-Content-Type-Options":  "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-cache",
 	} {
 		if got := res.Header.Get(name); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}
+	}
+	if frame, _ := get(t, h.URL+"/embed.html"); frame.Header.Get("Content-Security-Policy") != "frame-ancestors 'self' https://docs.example.org" {
+		t.Errorf("embed.html: %q", frame.Header)
 	}
 	if res, _ := get(t, h.URL+"/", "If-None-Match", res.Header.Get("ETag")); res.StatusCode != 304 {
 		t.Errorf("unchanged page: %s", res.Status)

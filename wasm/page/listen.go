@@ -78,6 +78,7 @@ func (a *app) act(action string) {
 		if model.SpecOf(action) != nil {
 			a.openOperation(action)
 		}
+		a.actPlace(action)
 	}
 }
 

@@ -97,8 +97,6 @@ func (c *converter) convert(raw any, depth int32) Value {
 		return v.g
 	case *valueNode:
 		return v.v
-	case *sameNode:
-		return c.convert(v.raw, depth) // a chain of one: see unwrap
 	case *storageNode:
 		return v.s
 	case *tensorNode:

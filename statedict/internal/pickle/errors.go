@@ -68,7 +68,7 @@ type Limits struct {
 	String  int64 // bytes of one str; 16 MiB
 	Integer int64 // bytes of one integer; 1 KiB
 	// Memory bounds an estimate of the bytes that the values of the pickle occupy while it is read; 128 MiB,
-	// which is enough for about 300,000 tensors.
+	// which is enough for about 250,000 tensors.
 	Memory int64
 }
 

@@ -57,12 +57,6 @@ func init() { // not an initializer: rebuildFromType looks functions up in it
 		{"torch.storage", "_load_from_bytes"}:                      loadFromBytes,
 		{"torch", "Size"}:                                          callSize,
 
-		{"torch.jit._pickle", "restore_type_tag"}: restoreTypeTag,
-		{"torch.jit._pickle", "build_intlist"}:    restoreTypeTag,
-		{"torch.jit._pickle", "build_doublelist"}: restoreTypeTag,
-		{"torch.jit._pickle", "build_boollist"}:   restoreTypeTag,
-		{"torch.jit._pickle", "build_tensorlist"}: restoreTypeTag,
-
 		{"collections", "OrderedDict"}: callMapping,
 		{"collections", "Counter"}:     callMapping,
 		{"collections", "defaultdict"}: callDefaultDict,
@@ -251,18 +245,6 @@ func callSize(l *loader, _ *classNode, args []any, _ How) any {
 		}
 	}
 	return &valueNode{made: made{l}, v: out}
-}
-
-// restoreTypeTag is (value, "List[str]") or (list) of TorchScript: the value.
-func restoreTypeTag(l *loader, _ *classNode, args []any, _ How) any {
-	if len(args) == 0 {
-		return nil
-	}
-	switch args[0].(type) {
-	case *listNode, *dictNode, *objectNode:
-		return args[0]
-	}
-	return &sameNode{made: made{l}, raw: args[0]}
 }
 
 // callReconstructor is copyreg._reconstructor(class, base, state), by which protocols 0 and 1 make objects. With object as base, or

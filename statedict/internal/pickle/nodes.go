@@ -107,12 +107,6 @@ type valueNode struct {
 	v Value
 }
 
-// sameNode stands for another raw value.
-type sameNode struct {
-	made
-	raw any
-}
-
 type storageNode struct {
 	made
 	s   *Storage

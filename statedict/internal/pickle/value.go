@@ -71,6 +71,15 @@ type Object struct {
 	HasState bool
 	Items    []Item  // SETITEM(S)
 	Elems    []Value // APPEND(S), ADDITEMS
+	// Script is what a TorchScript archive's code says of the class, nil elsewhere. The reader of the archive sets it before the
+	// tree is shown to anybody.
+	Script *ScriptClass
+}
+
+// ScriptClass names the attributes of a TorchScript module that state_dict() lists.
+type ScriptClass struct {
+	Parameters, Buffers []string
+	HasBuffers          bool // old archives do not list them
 }
 
 // Tensor is one tensor: a view of a storage, or one of the composite kinds (Extra.Layout).

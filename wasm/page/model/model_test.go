@@ -91,6 +91,30 @@ func TestTree(t *testing.T) {
 	}
 }
 
+// Groups whose keys are scattered over the file are one group each, in small parents and in large ones.
+func TestTreeScattered(t *testing.T) {
+	for _, n := range []int{3, 16, 17, 40} {
+		var paths []string
+		for _, leaf := range []string{"w", "b"} {
+			for i := range n {
+				paths = append(paths, fmt.Sprintf("g%d.%s", i, leaf), fmt.Sprintf("leaf%d%s", i, leaf))
+			}
+		}
+		groups := 0
+		for _, d := range NewTree(rows(paths...)).Nodes {
+			if d.Kind == Group {
+				groups++
+				if d.Keys != 2 {
+					t.Errorf("%d groups: %s has %d keys", n, d.Path, d.Keys)
+				}
+			}
+		}
+		if groups != n {
+			t.Errorf("%d groups, want %d", groups, n)
+		}
+	}
+}
+
 func TestTreeOddNames(t *testing.T) {
 	// Empty parts, a key that is a bracket, a key with a bracket inside the state dict: no part is lost.
 	v := NewView()

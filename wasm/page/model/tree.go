@@ -45,7 +45,7 @@ type Tree struct {
 // NewTree groups rows by the dotted parts of their keys. In the path of the mapping that holds a key, a list position
 // ("[0]") is a part of its own.
 func NewTree(rows []message.Row) *Tree {
-	b := builder{child: map[place]int32{}}
+	b := builder{child: map[place]int32{}, nodes: make([]draft, 0, len(rows)+len(rows)/2+1)}
 	b.nodes = append(b.nodes, draft{first: -1, last: -1, next: -1})
 	for i := range rows {
 		b.add(&rows[i])
@@ -68,7 +68,7 @@ type place struct {
 
 type builder struct {
 	nodes []draft
-	child map[place]int32 // groups by parent and name
+	child map[place]int32 // the groups inside large groups, by parent and name
 	// trail is the groups of the row before, with the length of each one's path: most rows share all but the last part.
 	trail []step
 	prev  string
@@ -96,16 +96,34 @@ func (b *builder) add(r *message.Row) {
 		if end < 0 {
 			break
 		}
-		p := place{at, r.Path[start:end]}
-		n, ok := b.child[p]
-		if !ok {
-			n = b.append(at, draft{path: r.Path[:end], name: p.name})
-			b.child[p] = n
+		n := b.group(at, r.Path[start:end])
+		if n < 0 {
+			n = b.append(at, draft{path: r.Path[:end], name: r.Path[start:end]})
 		}
 		b.trail = append(b.trail, step{n, end})
 		at, start = n, afterPart(r.Path, end)
 	}
 	b.append(at, draft{row: r, path: r.Path, name: r.Path[start:]})
+}
+
+// few is up to how many children are looked through one by one; those of larger groups go into the index.
+const few = 16
+
+// group is the child of parent that is a group of that name, -1 for none.
+func (b *builder) group(parent int32, name string) int32 {
+	p := &b.nodes[parent]
+	if p.children > few {
+		if n, ok := b.child[place{parent, name}]; ok {
+			return n
+		}
+		return -1
+	}
+	for n := p.first; n >= 0; n = b.nodes[n].next {
+		if d := &b.nodes[n]; d.row == nil && d.name == name {
+			return n
+		}
+	}
+	return -1
 }
 
 // partEnd is where the part that begins at start ends, -1 when it is the last one.
@@ -143,7 +161,21 @@ func (b *builder) append(parent int32, d draft) int32 {
 	}
 	p.last = n
 	p.children++
+	switch {
+	case p.children == few+1:
+		for c := p.first; c >= 0; c = b.nodes[c].next {
+			b.index(parent, c)
+		}
+	case p.children > few:
+		b.index(parent, n)
+	}
 	return n
+}
+
+func (b *builder) index(parent, n int32) {
+	if b.nodes[n].row == nil {
+		b.child[place{parent, b.nodes[n].name}] = n
+	}
 }
 
 // flatten puts every node in front of its descendants and sums up the groups.

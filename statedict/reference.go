@@ -9,7 +9,7 @@ import (
 	"github.com/weightroom/weightroom/statedict/internal/safetensors"
 )
 
-// ParseReference reads a list of keys from JSON, in its order:
+// ParseKeyList reads a list of keys from JSON, in its order:
 //
 //	{"fc.weight": [10, 4], "fc.bias": null}                             key to shape, null where it is not known
 //	{"fc.weight": {"dtype": "F32", "shape": [10, 4], …}, …}             the header of a safetensors file
@@ -17,7 +17,7 @@ import (
 //	["fc.weight", {"key": "fc.bias", "shape": [10], "dtype": "float32"}, ["fc.x", [1]]]
 //
 // The error is a *FormatError with the byte offset.
-func ParseReference(doc []byte) (*KeyList, error) {
+func ParseKeyList(doc []byte) (*KeyList, error) {
 	p := &referenceParser{dec: json.NewDecoder(bytes.NewReader(doc))}
 	p.dec.UseNumber()
 	list, err := p.document()

@@ -1,0 +1,3 @@
+fn decode(c: u32) -> u32 {
+  return c << 16u;
+}
