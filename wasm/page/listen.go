@@ -79,6 +79,7 @@ func (a *app) act(action string) {
 			a.openOperation(action)
 		}
 		a.actPlace(action)
+		a.actInspector(action)
 	}
 }
 
