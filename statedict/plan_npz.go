@@ -1,6 +1,7 @@
 package statedict
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
@@ -30,7 +31,7 @@ func planNPZ(cp *Checkpoint, o *PlanOptions) (*Plan, error) {
 	var bad []string
 	z := npzWriter{f: &f}
 	for _, t := range ts {
-		if why := unsafeKey(t.name); why != "" {
+		if why := cmp.Or(unsafeKey(t.name), torchfile.UnsafeName(t.name+".npy")); why != "" {
 			bad = append(bad, fmt.Sprintf("%s (the name %s, and an npz is unpacked into files)", t.name, why))
 			continue
 		}

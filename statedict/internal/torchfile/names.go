@@ -23,7 +23,7 @@ func (o *opener) checkNames() error {
 	o.names = nameTable{seed: maphash.MakeSeed(), slots: make([]uint32, size)}
 	for i := range o.Records {
 		rec := &o.Records[i]
-		if why := unsafeName(rec.Name); why != "" {
+		if why := UnsafeName(rec.Name); why != "" {
 			o.found.add(FoundName, o.FullName(i), "name %s", why)
 		}
 		fold := o.folded(rec.Name, rec.Foreign)
@@ -120,8 +120,8 @@ func (o *opener) checkAliases() error {
 	return nil
 }
 
-// unsafeName says what is wrong with a record name, nothing for an ordinary one.
-func unsafeName(name string) string {
+// UnsafeName says what is wrong with a record name, nothing for an ordinary one.
+func UnsafeName(name string) string {
 	switch {
 	case name == "":
 		return "is empty"
