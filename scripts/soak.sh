@@ -64,11 +64,14 @@ if [ "$kills" != 0 ]; then
   fi
 fi
 
+echo '== every truncation of twelve small files, and every byte of them changed'
+WEIGHTROOM_DAMAGE=all go test -run '^TestDamage$' -v -timeout 30m ./statedict | grep -v '^==='
+
 if [ "$fuzztime" != 0 ]; then
   for pkg in $(go list ./statedict/... ./internal/...); do
     for target in $(go test -list '^Fuzz' "$pkg" | grep '^Fuzz' || true); do
       echo "== $pkg $target for $fuzztime"
-      go test -run '^$' -fuzz "^$target\$" -fuzztime "$fuzztime" "$pkg"
+      go test -run '^$' -fuzz "^$target\$" -fuzztime "$fuzztime" -fuzzminimizetime 10x "$pkg"
     done
   done
 fi
