@@ -30,6 +30,10 @@ func planNPZ(cp *Checkpoint, o *PlanOptions) (*Plan, error) {
 	var bad []string
 	z := npzWriter{f: &f}
 	for _, t := range ts {
+		if why := unsafeKey(t.name); why != "" {
+			bad = append(bad, fmt.Sprintf("%s (the name %s, and an npz is unpacked into files)", t.name, why))
+			continue
+		}
 		_, exact, ok := npy.DescrOf(t.entry.DType)
 		if !ok {
 			bad = append(bad, fmt.Sprintf("%s (%s)", t.name, t.entry.DType))
