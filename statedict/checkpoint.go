@@ -108,20 +108,20 @@ type Part struct {
 type Storage struct {
 	Key      string // as the file names it; empty for storages made by an operation
 	Location string // device tag: "cpu", "cuda:0"
-	DType    DType  // dtype of the storage class; UInt8 where untyped
 	NBytes   int64
 	Data     Extent
-	// BigEndian: the bytes are swapped, element by element, when read.
-	BigEndian bool
-	// Of is set for a storage that an operation made: the row-major elements of a view of another storage. Data is unused.
-	Of *View
+	DType    DType // dtype of the storage class; UInt8 where untyped
 	// Cast is the dtype its elements are converted to when read; the zero value means as stored.
 	Cast DType
-	// Missing says why there are no bytes behind it ("record data/3 is not in the file"); "" for a good storage.
-	Missing string
+	// BigEndian: the bytes are swapped, element by element, when read.
+	BigEndian bool
 	// Used says how many entries reach it.
 	Used int32
-	rec  int32 // its record in origin.archive
+	// Of is set for a storage that an operation made: the row-major elements of a view of another storage. Data is unused.
+	Of *View
+	// Missing says why there are no bytes behind it ("record data/3 is not in the file"); "" for a good storage.
+	Missing string
+	rec     int32 // its record in origin.archive
 }
 
 // Global is a name that a pickle asks to import.

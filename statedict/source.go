@@ -24,10 +24,10 @@ const (
 type Extent struct {
 	Source   *Source
 	Off, Len int64
-	Method   Method
 	// CRC is the CRC-32 of the (inflated) bytes where the container gives it, valid when HasCRC.
 	CRC    uint32
 	HasCRC bool
+	Method Method
 	// Skip is how many inflated bytes of a deflated extent come before the storage: an npy header.
 	Skip int64
 	// at finds Off where it is not known before the record's local header is read; nil once Off is valid.
