@@ -169,9 +169,27 @@ type origin struct {
 	prefix    string // archive prefix, without the slash
 	profile   string // torchfile profile of the record order
 	alignment int64
-	archive   *torchfile.Archive
-	source    *Source
-	modules   []pickle.Module // source records of a legacy file
+	source    *Source // the archive; nil where the storages come from several
+	directory torchfile.Options
+	// archive is kept where records are found lazily. Else it is read again when an export or a check needs it: its 80 bytes a
+	// tensor are a seventh of what an open checkpoint costs.
+	archive *torchfile.Archive
+	modules []pickle.Module // source records of a legacy file
+}
+
+// open answers the archive; nil without an error where there is none.
+func (o *origin) open() (*torchfile.Archive, error) {
+	if o == nil || o.source == nil || o.archive != nil {
+		if o == nil {
+			return nil, nil
+		}
+		return o.archive, nil
+	}
+	a, err := torchfile.ReadDirectory(o.source.R, o.source.Size, o.directory)
+	if err != nil {
+		return nil, torchfileError(o.source, "zip archive", err)
+	}
+	return a, nil
 }
 
 // Text is a named piece of text.

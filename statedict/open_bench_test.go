@@ -5,9 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"runtime"
-	"runtime/pprof"
 	"sync/atomic"
 	"testing"
 
@@ -84,11 +82,6 @@ func TestOpenMemory(t *testing.T) {
 		}
 		if len(cp.Entries) != n {
 			t.Errorf("%d tensors", len(cp.Entries))
-		}
-		if dir := os.Getenv("HEAPDIR"); dir != "" {
-			w, _ := os.Create(dir + "/" + string(f) + ".prof")
-			pprof.WriteHeapProfile(w)
-			w.Close()
 		}
 		runtime.KeepAlive(cp)
 		runtime.KeepAlive(data)
