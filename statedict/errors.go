@@ -148,6 +148,7 @@ func Hint(err error) string {
 	var ue *UnsupportedError
 	var ke *KeyError
 	var xe *UnsafeError
+	var le *LimitError
 	switch {
 	case errors.As(err, &fe):
 		return fe.Hint
@@ -157,6 +158,8 @@ func Hint(err error) string {
 		return ke.Hint
 	case errors.As(err, &xe):
 		return xe.Hint
+	case errors.As(err, &le) && le.Limit == expandedLimit:
+		return "drop them, write a torch file, in which a view stays a view, or ask for it (--allow-expanded)"
 	}
 	return ""
 }

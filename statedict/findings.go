@@ -53,7 +53,7 @@ func (f *findings) tensor(cp *Checkpoint, e *Entry) {
 		return
 	}
 	has := cp.Storages[e.Storage].byteLen()
-	if n := e.NBytes(); n >= expandedBytes && n/expandedTimes > has {
+	if n := e.NBytes(); expanded(n, has) {
 		f.add("F_EXPANDED", at, "shows %d bytes over a storage of %d; written out it has them all", n, has)
 	}
 }

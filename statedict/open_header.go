@@ -70,6 +70,7 @@ func (op *opener) npy(src *Source) (*Checkpoint, error) {
 // findings: numpy would have to unpickle them, or torch has no such type.
 func (op *opener) npz(src *Source, a *torchfile.Archive) (*Checkpoint, error) {
 	root := &pickle.Dict{}
+	var fault error // of the first member that is damaged; the others are shown all the same
 	for i := range a.Records {
 		name := a.FullName(i)
 		key, isArray := strings.CutSuffix(name, ".npy")
@@ -85,11 +86,18 @@ func (op *opener) npz(src *Source, a *torchfile.Archive) (*Checkpoint, error) {
 		h, err := npy.Parse(r, rec.Size)
 		if err != nil {
 			var ne *npy.Error
-			if errors.As(err, &ne) && ne.Code == "E_UNSUPPORTED" {
-				op.finding("F_UNSUPPORTED", name, "%s", ne.Text)
-				continue
+			if !errors.As(err, &ne) {
+				return nil, npyError(src, name, err)
 			}
-			return nil, npyError(src, name, err)
+			code := ne.Code
+			switch {
+			case code == "E_UNSUPPORTED" || code == "E_FORMAT":
+				code = "F_UNSUPPORTED"
+			case fault == nil:
+				fault = npyError(src, name, err)
+			}
+			op.finding(code, name, "%s", ne.Text)
+			continue
 		}
 		off, err := a.DataOff(i)
 		if err != nil {
@@ -100,6 +108,9 @@ func (op *opener) npz(src *Source, a *torchfile.Archive) (*Checkpoint, error) {
 			x = Extent{Source: src, Off: off + h.DataOff, Len: h.NBytes}
 		}
 		root.Items = append(root.Items, pickle.Item{Key: key, Value: op.array(h, x)})
+	}
+	if len(root.Items) == 0 && fault != nil {
+		return nil, fault
 	}
 	return &Checkpoint{Format: NPZ, root: root, lenient: a.Ambiguous}, nil
 }

@@ -61,13 +61,15 @@ type PlanOptions struct {
 	MaxShardSize int64
 	// AllowUnsafe lets a torch output carry objects outside PyTorch's weights_only list through.
 	AllowUnsafe bool
+	// AllowExpanded lets views that show far more than their storages hold be written out whole.
+	AllowExpanded bool
 }
 
 // NewPlan lays cp out in format f. Nothing is read but, where that has not happened yet, the local headers of the zip
 // records that are copied. Memory: the segments, a few hundred bytes a tensor.
 //
 // Errors, all before any byte is written: *UnsupportedError lists every key that f cannot hold, *UnsafeError every name
-// outside PyTorch's weights_only list, *KeyError names that clash.
+// outside PyTorch's weights_only list, *KeyError names that clash, *LimitError views far larger than their storages.
 func NewPlan(cp *Checkpoint, f Format, opts *PlanOptions) (*Plan, error) {
 	if opts == nil {
 		opts = &PlanOptions{}
@@ -88,6 +90,9 @@ func NewPlan(cp *Checkpoint, f Format, opts *PlanOptions) (*Plan, error) {
 		if cp, warnings, err = cp.asStateDicts(); err != nil {
 			return nil, err
 		}
+	}
+	if err := cp.checkExpanded(f, &o); err != nil {
+		return nil, err
 	}
 	p, err := cp.plan(f, &o)
 	if err == nil {

@@ -53,8 +53,8 @@ func (cp *Checkpoint) flatten(f Format) ([]flatTensor, error) {
 			bad = append(bad, fmt.Sprintf("%s (%s)", e.Path(), e.Info.Code))
 		case e.Storage == NoStorage:
 			bad = append(bad, e.Path()+" (no data)")
-		case f == NPZ && strings.Contains(name, "\x00"):
-			bad = append(bad, e.Path()+" (Python's zip reader cuts names at NUL)")
+		case f == NPZ && unsafeKey(name) != "":
+			bad = append(bad, fmt.Sprintf("%s (the name %s, and an npz is unpacked into files)", e.Path(), unsafeKey(name)))
 		case e.DType.IsQuantized(), (e.Info == nil || e.Info.Code == "") && !f.holds(e.DType):
 			bad = append(bad, fmt.Sprintf("%s (%s)", e.Path(), e.DType))
 		}

@@ -96,6 +96,10 @@ func (r *segmentReader) Read(p []byte) (int, error) {
 		r.lost = nil
 	}
 	var re *convert.ReadError
+	var fe *FormatError
+	if errors.As(err, &re) && errors.As(re.Err, &fe) {
+		return n, fe
+	}
 	if errors.As(err, &re) {
 		cause := re.Err
 		if errors.Is(cause, io.ErrUnexpectedEOF) {
@@ -160,9 +164,23 @@ func (z *inflatedAt) ReadAt(p []byte, off int64) (int, error) {
 	n, err := io.CopyN(io.Discard, z.r, off-z.pos)
 	z.pos += n
 	if err != nil {
-		return 0, err
+		return 0, z.failed(err)
 	}
 	m, err := io.ReadFull(z.r, p)
 	z.pos += int64(m)
-	return m, err
+	return m, z.failed(err)
+}
+
+// failed tells damage from a source that cannot be read.
+func (z *inflatedAt) failed(err error) error {
+	var se *SourceError
+	if err == nil || errors.As(err, &se) {
+		return err
+	}
+	what := "its deflate stream is damaged"
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		what = "its deflate stream ends early"
+	}
+	z.r = nil // it cannot go on from here
+	return &FormatError{Code: "E_ZIP", Format: "zip archive", Offset: z.x.Off, Msg: what}
 }

@@ -104,7 +104,7 @@ func TestRoundTrip(t *testing.T) {
 }
 
 // compareTensors checks values; for torch formats also order, strides, offsets and sharing.
-func compareTensors(t *testing.T, f statedict.Format, want, got *statedict.Checkpoint, torch bool) {
+func compareTensors(t testing.TB, f statedict.Format, want, got *statedict.Checkpoint, torch bool) {
 	t.Helper()
 	byKey := map[string]*statedict.Entry{}
 	for i := range got.Entries {

@@ -18,9 +18,9 @@ import (
 
 // editFlags are the flags of edit that are no operations.
 type editFlags struct {
-	out, recipe, at, format, maxShard  string
-	hasAt                              bool
-	dryRun, force, asJSON, allowUnsafe bool
+	out, recipe, at, format, maxShard                 string
+	hasAt                                             bool
+	dryRun, force, asJSON, allowUnsafe, allowExpanded bool
 }
 
 func (e *env) editCommand() *cobra.Command {
@@ -53,6 +53,7 @@ The output appears whole or not at all: it is written beside OUT, synced, read b
 	f.StringVar(&o.maxShard, "max-shard-size", "", "split the output into files of at most `SIZE`, like 5GB, with an index")
 	f.BoolVar(&o.dryRun, "dry-run", false, "say what would be done and written, and write nothing")
 	f.BoolVar(&o.force, "force", false, "replace OUT where it exists")
+	f.BoolVar(&o.allowExpanded, "allow-expanded", false, "write views out whole that show far more than their storages hold")
 	f.BoolVar(&o.allowUnsafe, "allow-unsafe", false, "carry objects through that only torch.load(weights_only=False) opens")
 	f.BoolVar(&o.asJSON, "json", false, "the report as one JSON document on stdout")
 	return cmd
@@ -87,7 +88,7 @@ func (e *env) edit(ctx context.Context, paths []string, o *editFlags, ops *opLis
 		return err
 	}
 	plan, err := statedict.NewPlan(edited, format, &statedict.PlanOptions{
-		Name: filepath.Base(o.out), MaxShardSize: maxShard, AllowUnsafe: o.allowUnsafe})
+		Name: filepath.Base(o.out), MaxShardSize: maxShard, AllowUnsafe: o.allowUnsafe, AllowExpanded: o.allowExpanded})
 	if err != nil {
 		return err
 	}

@@ -105,6 +105,9 @@ func writeInspection(out io.Writer, cp *statedict.Checkpoint, e *statedict.Entry
 	if len(found.Values) > 0 {
 		var text []string
 		for _, v := range found.Values {
+			if f, ok := v.(float64); ok {
+				v = number(f)
+			}
 			text = append(text, fmt.Sprint(v))
 		}
 		if numel := e.Numel(); int64(len(text)) < numel {

@@ -44,6 +44,16 @@ func NewCache(size int64, fetch func(p []byte, off int64) error) *Cache {
 	return &Cache{size: size, fetch: fetch, pages: map[int64]*page{}, ahead: 1, after: -1}
 }
 
+// prime keeps the first bytes of the source, which came by another way. They are all of it, or whole pages.
+func (c *Cache) prime(head []byte) {
+	c.read.Add(int64(len(head)))
+	for i := int64(0); len(head) > 0; i++ {
+		n := min(len(head), pageSize)
+		c.pages[i] = &page{data: head[:n]}
+		head = head[n:]
+	}
+}
+
 // BytesRead is how many bytes were fetched so far.
 func (c *Cache) BytesRead() int64 {
 	return c.read.Load()

@@ -74,6 +74,10 @@ func (c *composer) add(i int, s statedict.Segment) error {
 		c.literal(b)
 		c.sum(sums, b)
 	case statedict.Copy:
+		if r, ok := s.Extent.Source.R.(*Remote); ok {
+			c.flushCopy()
+			return r.copyTo(&converted{composer: c, sums: sums}, s.Extent.Off, s.Extent.Len)
+		}
 		if len(sums) > 0 {
 			if err := c.stream(s, sumOnly{c, sums}); err != nil {
 				return err

@@ -81,6 +81,9 @@ const between = 50 * time.Millisecond
 // Start sets the context of the job that begins.
 func (b *Breath) Start(ctx context.Context) { b.ctx, b.last = ctx, time.Now() }
 
+// Context is that of the job that runs.
+func (b *Breath) Context() context.Context { return b.ctx }
+
 // Take pauses if it is time to, and answers the context's error.
 func (b *Breath) Take() error {
 	if b == nil || b.ctx == nil {

@@ -14,18 +14,22 @@ import (
 
 // Methods. Each is a whole job.
 const (
-	Open    = "open"    // OpenRequest and File handles -> Opened and rows
-	Apply   = "apply"   // ApplyRequest -> State and rows
-	Preview = "preview" // PreviewRequest -> Previewed
-	Plan    = "plan"    // PlanRequest -> Planned
-	Export  = "export"  // PlanRequest -> Exported and one Blob a file, with Progress on the way
-	Verify  = "verify"  // VerifyRequest and File handles of what was saved -> nothing
-	Close   = "close"   // CloseRequest -> nothing
-	Cancel  = "cancel"  // CancelRequest; has no reply of its own, the cancelled request answers
+	Open    = "open"     // OpenRequest and File handles -> Opened and rows
+	OpenURL = "open-url" // OpenURLRequest -> Opened and rows
+	Apply   = "apply"    // ApplyRequest -> State and rows
+	Preview = "preview"  // PreviewRequest -> Previewed
+	Plan    = "plan"     // PlanRequest -> Planned
+	Export  = "export"   // PlanRequest -> Exported and one Blob a file, with Progress on the way
+	Verify  = "verify"   // VerifyRequest and File handles of what was saved -> nothing
+	Close   = "close"    // CloseRequest -> nothing
+	Cancel  = "cancel"   // CancelRequest; has no reply of its own, the cancelled request answers
 )
 
 // OpenRequest goes with the File handles of one checkpoint, in the order of Names.
 type OpenRequest struct{ Names []string }
+
+// OpenURLRequest opens a file of a server, or the shards of an index there.
+type OpenURLRequest struct{ URL string }
 
 // CloseRequest lets a checkpoint go.
 type CloseRequest struct{ Handle int }

@@ -43,6 +43,8 @@ type workspace struct {
 	recipe  model.Recipe
 	effects []message.Step // of recipe.Steps, as far as they were ever done
 	saved   int            // recipe.Done at the last export
+	url     string         // of a file on a server, which has no files here
+	linked  bool           // the recipe came with the address and may not fit this file
 }
 
 // job is a piece of work, and what to do with its error; nil shows it on top of the page.
@@ -66,11 +68,11 @@ func Run() {
 	if a.text, err = texts.Load("en"); err != nil {
 		panic(err)
 	}
+	a.findPlace()
 	a.label(root)
 	for _, t := range []string{"t-operation", "t-export"} {
 		a.label(wrap(find(root, "#"+t).Get("content")))
 	}
-	a.findPlace()
 	a.startWorker()
 	a.tree = newTreeView(a)
 	a.listen()
@@ -80,7 +82,6 @@ func Run() {
 	go a.work()
 	go func() {
 		<-a.worker.ready
-		a.setState("ready")
 		a.begin()
 	}()
 	select {}
@@ -186,7 +187,7 @@ func (a *app) openFiles(files []js.Value) {
 	}
 	a.hideError()
 	a.run(job{
-		work: func(ctx context.Context) error { return a.load(ctx, &workspace{files: files, names: names}) },
+		work: func(ctx context.Context) error { return a.load(ctx, a.linked(&workspace{files: files, names: names})) },
 		fail: func(err error) { a.showError(a.text.Text("error.open", "name", model.Visible(names[0])), err) },
 	})
 }
@@ -197,7 +198,7 @@ func (a *app) reopen() {
 	a.hideError()
 	a.run(job{
 		work: func(ctx context.Context) error {
-			return a.load(ctx, &workspace{files: old.files, names: old.names, recipe: old.recipe, effects: old.effects, saved: old.saved})
+			return a.load(ctx, &workspace{files: old.files, names: old.names, recipe: old.recipe, effects: old.effects, saved: old.saved, url: old.url})
 		},
 		fail: func(err error) { a.showError(a.text.Text("error.open", "name", model.Visible(old.names[0])), err) },
 	})
@@ -207,7 +208,11 @@ func (a *app) reopen() {
 func (a *app) load(ctx context.Context, w *workspace) error {
 	a.drawOpening(w.names[0], message.Progress{})
 	defer a.drawOpened()
-	got, err := a.worker.do(ctx, message.Open, message.OpenRequest{Names: w.names}, &w.about, w.files, func(p message.Progress) { a.drawOpening(w.names[0], p) })
+	method, open := message.Open, any(message.OpenRequest{Names: w.names})
+	if w.url != "" {
+		method, open = message.OpenURL, message.OpenURLRequest{URL: w.url}
+	}
+	got, err := a.worker.do(ctx, method, open, &w.about, w.files, func(p message.Progress) { a.drawOpening(w.names[0], p) })
 	if err != nil {
 		return err
 	}
@@ -215,7 +220,17 @@ func (a *app) load(ctx context.Context, w *workspace) error {
 	if w.recipe.Done > 0 || w.recipe.HasAt {
 		req := message.ApplyRequest{Handle: w.about.Handle, Recipe: w.recipe.Document()}
 		w.state = message.State{}
-		if got, err = a.worker.do(ctx, message.Apply, req, &w.state, nil, nil); err != nil {
+		edited, err := a.worker.do(ctx, message.Apply, req, &w.state, nil, nil)
+		switch {
+		case err == nil:
+			got = edited
+			if w.linked {
+				w.effects = w.state.Steps
+			}
+		case w.linked && !isCancelled(err):
+			w.recipe.Done, w.recipe.HasAt, w.state = 0, false, w.about.State
+			defer a.showError(a.text.Text("link.unfit"), err)
+		default:
 			return err
 		}
 	}

@@ -71,7 +71,7 @@ func (a *app) drawSteps() {
 		li := clone("t-step")
 		li.Get("classList").Call("toggle", "undone", i >= w.recipe.Done)
 		setText(find(li, ".step-number"), itoa(i+1))
-		setText(find(li, ".step-name"), a.text.Text("op."+op.Spec.Action))
+		setText(find(li, ".step-name"), a.opName(op))
 		setText(find(li, ".step-args"), model.Visible(op.Args()))
 		if i < len(w.effects) {
 			setText(find(li, ".step-effect"), a.effect(&w.effects[i]))
@@ -79,6 +79,7 @@ func (a *app) drawSteps() {
 		}
 		list.AppendChild(li)
 	}
+	show(find(root, "[data-action=copy-link]"), w.recipe.Done > 0)
 	show(role("no-steps"), len(w.recipe.Steps) == 0)
 	n := ""
 	if len(w.recipe.Steps) > 0 {

@@ -18,6 +18,7 @@ func (a *app) showError(title string, err error) {
 	setText(role("error-hint"), hint)
 	a.listKeys(role("error-keys"), keys, more)
 	show(find(box, "[data-action=reopen]"), false)
+	show(find(box, "[data-action=retry]"), false)
 	show(box, true)
 }
 

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"syscall/js"
 	"time"
+
+	"github.com/weightroom/weightroom/wasm/page/model"
 )
 
 // place is where this page runs and what it does beside the file: kept offline, read from a server, or framed by another page.
@@ -15,6 +17,7 @@ type place struct {
 	requests int      // since the page was loaded
 	next     js.Value // service worker of a newer version
 	updating bool
+	recipe   *model.Recipe // of the address, for the next file
 }
 
 // findPlace reads what policy.js decided.
@@ -24,9 +27,20 @@ func (a *app) findPlace() {
 	for _, s := range list(host.Get("sources")) {
 		a.place.sources = append(a.place.sources, s.String())
 	}
+	if len(a.place.sources) > 0 {
+		from := strings.Join(a.place.sources[:1], "")
+		for _, name := range []string{"welcome.local.title", "welcome.local.text", "status.local", "private.title", "private.step.1", "private.step.2"} {
+			a.text[name] = a.text.Text(name+".remote", "origin", from)
+		}
+	}
+	known := map[string]bool{}
+	for _, l := range list(document.Call("querySelectorAll", "link[href]")) {
+		known[l.Get("href").String()] = true
+	}
 	observer := js.Global().Get("PerformanceObserver").New(js.FuncOf(func(_ js.Value, args []js.Value) any {
 		for _, e := range list(args[0].Call("getEntries")) {
-			if url := e.Get("name").String(); strings.HasPrefix(url, "http") {
+			// The browser takes the icon and the manifest when it likes; they belong to the markup.
+			if url := e.Get("name").String(); strings.HasPrefix(url, "http") && !known[url] {
 				a.place.requests++
 			}
 		}
@@ -65,6 +79,10 @@ func (a *app) actPlace(action string) {
 		role("privacy").Call("showModal")
 	case "close-privacy":
 		role("privacy").Call("close")
+	case "copy-link":
+		a.copyLink()
+	case "retry":
+		a.openURL(absolute(query("src")))
 	}
 }
 
@@ -90,8 +108,19 @@ func (a *app) drawPrivacy() {
 	}
 }
 
-// begin does what the address of the page and the system ask for, once the page is ready.
+// begin does what the address of the page and the system ask for, now that the worker is ready.
 func (a *app) begin() {
+	a.takeRecipe()
+	if src := query("src"); src != "" && a.place.page != "app" {
+		a.openURL(absolute(src))
+	}
 	a.keepOffline()
 	a.takeLaunched()
+	switch {
+	case a.waiting > 0:
+	case visible(role("error")):
+		a.setState("error")
+	default:
+		a.setState("ready")
+	}
 }

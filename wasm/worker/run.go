@@ -27,7 +27,7 @@ const (
 func Run() {
 	debug.SetGCPercent(roomy)
 	debug.SetMemoryLimit(memoryLimit)
-	w := &worker{session: NewSession(), breath: &blob.Breath{}, jobs: make(chan *job, 64), files: map[int][]*blob.File{}, saved: map[int]*statedict.Plan{}}
+	w := &worker{session: NewSession(), breath: &blob.Breath{}, jobs: make(chan *job, 64), files: map[int][]input{}, saved: map[int]*statedict.Plan{}}
 	js.Global().Set("onmessage", js.FuncOf(func(_ js.Value, args []js.Value) any {
 		w.hear(args[0].Get("data"))
 		return nil
@@ -43,7 +43,7 @@ type worker struct {
 	breath  *blob.Breath
 	jobs    chan *job
 	running *job
-	files   map[int][]*blob.File    // by handle
+	files   map[int][]input         // by handle
 	saved   map[int]*statedict.Plan // the last export, by handle
 }
 
@@ -116,6 +116,13 @@ func (w *worker) answer(j *job) (reply any, rows []message.Row, blobs []any, err
 		}
 		out, rows, err := w.open(j, &req)
 		return out, rows, nil, err
+	case message.OpenURL:
+		var req message.OpenURLRequest
+		if err := decode(j, &req); err != nil {
+			return nil, nil, nil, err
+		}
+		out, rows, err := w.openURL(j, &req)
+		return out, rows, nil, err
 	case message.Apply:
 		var req message.ApplyRequest
 		if err := decode(j, &req); err != nil {
@@ -167,7 +174,7 @@ func (w *worker) answer(j *job) (reply any, rows []message.Row, blobs []any, err
 }
 
 func (w *worker) open(j *job, req *message.OpenRequest) (*message.Opened, []message.Row, error) {
-	var files []*blob.File
+	var files []input
 	var srcs []statedict.Source
 	for i, name := range req.Names {
 		f := blob.NewFile(j.files.Index(i), name, w.breath)
@@ -177,7 +184,7 @@ func (w *worker) open(j *job, req *message.OpenRequest) (*message.Opened, []mess
 	}
 	out, rows, err := w.session.Open(j.ctx, srcs)
 	for _, f := range files {
-		f.Report = nil
+		f.(*blob.File).Report = nil
 	}
 	if err != nil {
 		return nil, nil, err
@@ -187,7 +194,7 @@ func (w *worker) open(j *job, req *message.OpenRequest) (*message.Opened, []mess
 	return out, rows, nil
 }
 
-func sum(files []*blob.File) (n int64) {
+func sum(files []input) (n int64) {
 	for _, f := range files {
 		n += f.BytesRead()
 	}

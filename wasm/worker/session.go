@@ -193,7 +193,8 @@ func readBytes(f *statedict.File) int64 {
 		case statedict.Convert:
 			n += seg.Len()
 		case statedict.Copy:
-			if summed[i] {
+			_, slow := seg.Extent.Source.R.(interface{ Slow() bool })
+			if summed[i] || slow {
 				n += seg.Len()
 			}
 		}

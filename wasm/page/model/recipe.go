@@ -9,6 +9,7 @@ import (
 type Op struct {
 	Spec   *Spec
 	Values map[string]string // by field name
+	Raw    json.RawMessage   // the step itself, where it came with a document and has no form
 }
 
 // Spec is an operation of the page: its button, and the fields of its form.
@@ -60,6 +61,9 @@ func (o Op) Empty() string {
 
 // Step is the operation as it stands in a recipe: {"drop": {"match": "**.num_batches_tracked"}}.
 func (o Op) Step() json.RawMessage {
+	if o.Raw != nil {
+		return o.Raw
+	}
 	var b strings.Builder
 	b.WriteString(`{` + quote(o.Spec.Name) + `:{`)
 	sep := ""
@@ -99,6 +103,9 @@ func quote(s string) string {
 
 // Args is what the step list shows behind the name: the values, in the order of the form.
 func (o Op) Args() string {
+	if o.Raw != nil {
+		return rawArgs(o.Raw)
+	}
 	var args []string
 	for _, f := range o.Spec.Fields {
 		if s := o.Values[f.Name]; s != "" {

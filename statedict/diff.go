@@ -1,0 +1,203 @@
+package statedict
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"math"
+	"slices"
+
+	"github.com/weightroom/weightroom/statedict/internal/convert"
+)
+
+// Diff says how two checkpoints differ. Its JSON form is that of `weightroom diff --json`.
+type Diff struct {
+	Equal   bool      `json:"equal"`
+	OnlyInA []string  `json:"only_in_a"`
+	OnlyInB []string  `json:"only_in_b"`
+	Changed []Changed `json:"changed"`
+}
+
+// Changed is a tensor that both have and that is not the same. What lists "shape", "dtype" and "values". The figures are
+// given where the values of equal shapes were compared: elements in float64, NaN equal to NaN.
+type Changed struct {
+	Key        string   `json:"key"`
+	What       []string `json:"what"`
+	MaxAbsDiff *float64 `json:"max_abs_diff,omitempty"` // null in JSON is left out: of values that are not finite
+	Cosine     *float64 `json:"cosine,omitempty"`
+	Differ     int64    `json:"differ,omitempty"` // elements
+	Numel      int64    `json:"numel,omitempty"`
+}
+
+// DiffOptions say what to compare beside keys, shapes and dtypes.
+type DiffOptions struct {
+	Values   bool
+	Progress Progress // counts bytes of a
+}
+
+// DiffCheckpoints compares all tensors of two checkpoints by their full path. Values are streamed, 1 MiB of each side at a time; they are not
+// read where both sides are the same bytes of one file, or whole records of equal length and checksum.
+func DiffCheckpoints(ctx context.Context, a, b *Checkpoint, opt DiffOptions) (*Diff, error) {
+	d := &Diff{OnlyInA: []string{}, OnlyInB: []string{}, Changed: []Changed{}}
+	inB := make(map[string]*Entry, len(b.Entries))
+	for i := range b.Entries {
+		inB[b.Entries[i].Path()] = &b.Entries[i]
+	}
+	done := int64(0)
+	seen := make(map[string]bool, len(a.Entries))
+	for i := range a.Entries {
+		x := &a.Entries[i]
+		path := x.Path()
+		seen[path] = true
+		y := inB[path]
+		if y == nil {
+			d.OnlyInA = append(d.OnlyInA, path)
+			continue
+		}
+		c := Changed{Key: path}
+		if !slices.Equal(x.Shape, y.Shape) {
+			c.What = append(c.What, "shape")
+		}
+		if x.DType != y.DType {
+			c.What = append(c.What, "dtype")
+		}
+		if opt.Values && slices.Equal(x.Shape, y.Shape) && x.Storage != NoStorage && y.Storage != NoStorage {
+			if err := c.values(ctx, a, b, x, y, &done, opt.Progress); err != nil {
+				return nil, err
+			}
+		}
+		if len(c.What) > 0 {
+			d.Changed = append(d.Changed, c)
+		}
+	}
+	for i := range b.Entries {
+		if path := b.Entries[i].Path(); !seen[path] {
+			d.OnlyInB = append(d.OnlyInB, path)
+		}
+	}
+	d.Equal = len(d.OnlyInA) == 0 && len(d.OnlyInB) == 0 && len(d.Changed) == 0
+	return d, nil
+}
+
+// values compares the elements of two tensors of one shape.
+func (c *Changed) values(ctx context.Context, a, b *Checkpoint, x, y *Entry, done *int64, progress Progress) error {
+	sa, err := a.tensorSegment(x)
+	if err != nil {
+		return err
+	}
+	sb, err := b.tensorSegment(y)
+	if err != nil {
+		return err
+	}
+	if x.DType == y.DType && sameBytes(sa, sb) {
+		return nil
+	}
+	comparable := numeric(x.DType) && numeric(y.DType)
+	ra, rb := a.Reader(x.View), b.Reader(y.View)
+	step := int64(1 << 16) // elements
+	na, nb := max(x.DType.Size(), 1), max(y.DType.Size(), 1)
+	bufA, bufB := make([]byte, step*na), make([]byte, step*nb)
+	var dot, aa, bb, most float64
+	finite := true
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		n, err := readChunk(ra, bufA)
+		if err != nil {
+			return err
+		}
+		m, err := readChunk(rb, bufB)
+		if err != nil {
+			return err
+		}
+		if n == 0 && m == 0 {
+			break
+		}
+		*done += int64(n)
+		if progress != nil {
+			progress(*done)
+		}
+		if !comparable {
+			if !bytes.Equal(bufA[:n], bufB[:m]) {
+				c.Differ++
+			}
+			continue
+		}
+		same := x.DType == y.DType && bytes.Equal(bufA[:n], bufB[:m])
+		for i := 0; i < n/int(na); i++ {
+			u := number(convert.Value(bufA, x.DType, i))
+			v := u
+			if !same {
+				v = number(convert.Value(bufB, y.DType, i))
+			}
+			if u != v && !(math.IsNaN(u) && math.IsNaN(v)) {
+				c.Differ++
+				if diff := math.Abs(u - v); math.IsNaN(diff) || math.IsInf(diff, 0) {
+					finite = false
+				} else {
+					most = max(most, diff)
+				}
+			}
+			if !math.IsNaN(u) && !math.IsNaN(v) {
+				dot, aa, bb = dot+u*v, aa+u*u, bb+v*v
+			}
+		}
+	}
+	if c.Differ == 0 {
+		return nil
+	}
+	c.What = append(c.What, "values")
+	if !comparable {
+		c.Differ = 0
+		return nil
+	}
+	c.Numel = x.Numel()
+	if finite {
+		c.MaxAbsDiff = &most
+	}
+	if cos := dot / math.Sqrt(aa*bb); !math.IsNaN(cos) && !math.IsInf(cos, 0) {
+		c.Cosine = &cos
+	}
+	return nil
+}
+
+// sameBytes tells, without reading, that two segments are equal.
+func sameBytes(a, b Segment) bool {
+	x, ok1 := a.(Copy)
+	y, ok2 := b.(Copy)
+	if !ok1 || !ok2 || x.Extent.Len != y.Extent.Len {
+		return false
+	}
+	if x.Extent.Source == y.Extent.Source && x.Extent.Off == y.Extent.Off {
+		return true
+	}
+	return x.Extent.HasCRC && y.Extent.HasCRC && x.Extent.CRC == y.Extent.CRC
+}
+
+// numeric tells dtypes whose elements are real numbers one can subtract.
+func numeric(d DType) bool { return convert.Value(make([]byte, d.Size()), d, 0) != nil && !d.IsComplex() }
+
+func number(v any) float64 {
+	switch v := v.(type) {
+	case float64:
+		return v
+	case int64:
+		return float64(v)
+	case uint64:
+		return float64(v)
+	case bool:
+		if v {
+			return 1
+		}
+	}
+	return 0
+}
+
+func readChunk(r io.Reader, buf []byte) (int, error) {
+	n, err := io.ReadFull(r, buf)
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		err = nil
+	}
+	return n, err
+}
