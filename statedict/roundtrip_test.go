@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -184,3 +186,43 @@ func TestReencode(t *testing.T) {
 }
 
 const reencoded = 101
+
+// TestCastCounts casts values beyond float16 and below it: the export and its dry run count the same.
+func TestCastCounts(t *testing.T) {
+	header := `{"a":{"dtype":"F32","shape":[4],"data_offsets":[0,16]}}         `
+	file := binary.LittleEndian.AppendUint64(nil, uint64(len(header)))
+	file = append(file, header...)
+	for _, v := range []float32{1e6, 1e-12, 1, 0} {
+		file = binary.LittleEndian.AppendUint32(file, math.Float32bits(v))
+	}
+	cp, err := statedict.Open(context.Background(), statedict.Source{Name: "a", R: bytes.NewReader(file), Size: int64(len(file))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	recipe, err := statedict.ParseRecipe([]byte(`{recipe: 1, steps: [{cast: float16}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	half, _, err := recipe.Apply(cp, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := statedict.NewPlan(half, statedict.TorchZip, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.CountCasts(context.Background(), nil); err != nil {
+		t.Fatal(err)
+	}
+	want := statedict.CastReport{Overflowed: 1, Flushed: 1}
+	if got := p.Files[0].Cast; got != want {
+		t.Errorf("dry run %+v, want %+v", got, want)
+	}
+	p.Files[0].Cast = statedict.CastReport{}
+	if err := p.Files[0].Write(context.Background(), io.Discard, nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := p.Files[0].Cast; got != want {
+		t.Errorf("written %+v, want %+v", got, want)
+	}
+}
