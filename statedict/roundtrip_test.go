@@ -173,14 +173,43 @@ func TestReencode(t *testing.T) {
 			for at < len(want) && at < len(out[0]) && want[at] == out[0][at] {
 				at++
 			}
-			t.Logf("%s: %d bytes for %d, differs from byte %d on", filepath.Base(file), len(out[0]), len(want), at)
+			name, why := filepath.Base(file), ""
+			for _, r := range rewritten {
+				if ok, _ := filepath.Match(r[0], name); ok {
+					why = r[1]
+				}
+			}
+			if why == "" {
+				t.Errorf("%s: %d bytes for %d, differs from byte %d on, and nobody knows why", name, len(out[0]), len(want), at)
+			}
+			t.Logf("%s: %d bytes for %d, differs from byte %d on: %s", name, len(out[0]), len(want), at, why)
 		}
 	}
 	t.Logf("byte-identical: %v of %v", same, total)
 	// What must not regress; the count is only known with the corpus.
-	if os.Getenv("WEIGHTROOM_CORPUS") != "" && same[statedict.TorchZip] < reencoded {
-		t.Errorf("%d torch zip files came out identical, %d did before", same[statedict.TorchZip], reencoded)
+	if os.Getenv("WEIGHTROOM_CORPUS") == "" {
+		return
+	}
+	for f, n := range reencoded {
+		if same[f] < n {
+			t.Errorf("%d %s files came out identical, %d did before", same[f], f, n)
+		}
 	}
 }
 
-const reencoded = 101
+var reencoded = map[statedict.Format]int{statedict.TorchZip: 119, statedict.TorchLegacy: 61}
+
+// rewritten are the files that come out otherwise, with the reason: torch 1.13 to today would not write them as they stand.
+var rewritten = [][2]string{
+	{"*_proto1*", "another pickle protocol than 2"}, {"*_proto4*", "another pickle protocol than 2"}, {"*_proto5*", "another pickle protocol than 2"},
+	{"proto4.pt", "another pickle protocol than 2"}, {"proto5_legacy.pt", "another pickle protocol than 2"}, {"protocol4.pth", "another pickle protocol than 2"},
+	{"lpips__*", "Python 2 wrote it: byte strings, pairs as lists"}, {"pytorch_resnet_cifar10__*", "Python 2 wrote it"},
+	{"*udacity__*", "the location cuda:0 is a string for each id in some torch versions, one for all in others"},
+	{"pytorch__test_conv2d_*", "torch 1.6 to 1.9 wrote addresses as keys"},
+	{"legacy_trailing.pt", "bytes behind the end"}, {"legacy_two_objects.pt", "a second document behind the first"},
+	{"legacy_view_metadata.pt", "windows of a storage become views"},
+	{"newer_*", "put together by a zip tool"}, {"zip_*", "put together by a zip tool"}, {"zip64.pt", "put together by a zip tool"},
+	{"cgcnn__*", "the location cuda:0, as above"}, {"cuda.pth", "made by hand, with one string for all locations"},
+	{"v3_fp8_unsigned.pth", "made by hand"}, {"numpy_namespace.pth", "not looked into: same length, memo numbers differ"},
+	{"rezipped_*", "put together by a zip tool"}, {"big_endian.pth", "the bytes are little-endian now"},
+}

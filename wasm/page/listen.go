@@ -78,8 +78,8 @@ func (a *app) act(action string) {
 		if model.SpecOf(action) != nil {
 			a.openOperation(action)
 		}
-		a.actPlace(action)
 	}
+	a.actPlace(action)
 }
 
 // choose opens the browser's file dialog.
