@@ -15,6 +15,9 @@ type KeyList struct {
 	Model   string // class name, where a pasted error gives it
 	// Partial: a pasted error lists the keys that differ, not those that agree; see ParseLoadError.
 	Partial bool
+	// versions are the module versions of `_metadata`. A batch norm of a version below 2, or of none, fills in a
+	// num_batches_tracked that the checkpoint lacks.
+	versions map[string]int64
 }
 
 // KeyInfo is a key and what is known of its value.
@@ -74,9 +77,17 @@ func (cp *Checkpoint) KeyList(at string, given bool) (*KeyList, error) {
 		list.Keys = append(list.Keys, k)
 	}
 	if meta := metadataOf(d); meta != nil {
+		list.versions = make(map[string]int64, len(meta.Items))
 		for _, it := range meta.Items {
-			if path, ok := it.Key.(string); ok {
-				list.Modules = append(list.Modules, path)
+			path, ok := it.Key.(string)
+			if !ok {
+				continue
+			}
+			list.Modules = append(list.Modules, path)
+			if fields, ok := it.Value.(*pickle.Dict); ok {
+				if n, ok := lookup(fields, "version").(int64); ok {
+					list.versions[path] = n
+				}
 			}
 		}
 	}
@@ -117,7 +128,7 @@ func CompareKeys(want, got *KeyList) *Incompatible {
 		for _, k := range m.keys {
 			if g, ok := have[k.Key]; ok {
 				inc.compare(k, g)
-			} else {
+			} else if !got.fillsIn(k.Key) {
 				inc.MissingKeys = append(inc.MissingKeys, k.Key)
 			}
 		}
@@ -125,6 +136,15 @@ func CompareKeys(want, got *KeyList) *Incompatible {
 		inc.UnexpectedKeys = append(inc.UnexpectedKeys, m.strange...)
 	})
 	return inc
+}
+
+const tracked = "num_batches_tracked"
+
+// fillsIn tells a key that load_state_dict makes up when a checkpoint of before torch 0.4.1, or without `_metadata`, lacks it.
+//
+// Source: torch/nn/modules/batchnorm.py, _NormBase._load_from_state_dict.
+func (l *KeyList) fillsIn(key string) bool {
+	return lastPart(key) == tracked && l.versions[parentPath(key)] < 2
 }
 
 func (inc *Incompatible) compare(want, got *KeyInfo) {

@@ -176,7 +176,9 @@ func sameBytes(a, b Segment) bool {
 }
 
 // numeric tells dtypes whose elements are real numbers one can subtract.
-func numeric(d DType) bool { return convert.Value(make([]byte, d.Size()), d, 0) != nil && !d.IsComplex() }
+func numeric(d DType) bool {
+	return convert.Value(make([]byte, d.Size()), d, 0) != nil && !d.IsComplex()
+}
 
 func number(v any) float64 {
 	switch v := v.(type) {

@@ -69,40 +69,88 @@ func sizes(list string) []int64 {
 
 // Reference is what the error says of the model, given the checkpoint that was being loaded: its keys that the error does
 // not call unexpected, with the shapes they have there, the mismatched ones with the model's, and the missing ones, whose
-// shapes it does not tell. Where the unexpected list is cut off, a key that only continues it (it stands below the same
-// first part as a listed one, or follows the last listed one in the file) is left out as well.
+// shapes it does not tell. Where a list is cut off, it is taken to go on as it began: the change of prefix that leads from
+// the checkpoint to most of the missing keys is assumed for every key that it fits.
 func (e *PastedError) Reference(got *KeyList) *KeyList {
-	unexpected := make(map[string]bool, len(e.Unexpected))
-	heads := map[string]bool{}
-	for _, k := range e.Unexpected {
-		unexpected[k] = true
-		head, _, _ := strings.Cut(k, ".")
-		heads[head] = true
-	}
-	missing := make(map[string]bool, len(e.Missing))
-	missingHeads := map[string]bool{}
-	for _, k := range e.Missing {
-		missing[k] = true
-		head, _, _ := strings.Cut(k, ".")
-		missingHeads[head] = true
-	}
+	missing, unexpected := setOf(e.Missing), setOf(e.Unexpected)
 	shapes := make(map[string][]int64, len(e.Mismatched))
 	for _, m := range e.Mismatched {
 		shapes[m.Key] = m.WantShape
 	}
 	ref := &KeyList{Model: e.Model, Partial: e.MissingCut || e.UnexpectedCut}
+	assume := func(string) (string, bool) { return "", false }
+	if ref.Partial {
+		assume = continuation(e.Missing, got)
+	}
+	in := map[string]bool{}
+	add := func(k KeyInfo) {
+		if !in[k.Key] {
+			in[k.Key] = true
+			ref.Keys = append(ref.Keys, k)
+		}
+	}
 	for _, k := range got.Keys {
-		head, _, _ := strings.Cut(k.Key, ".")
-		if unexpected[k.Key] || missing[k.Key] || e.UnexpectedCut && heads[head] && !missingHeads[head] {
+		if name, ok := assume(k.Key); ok {
+			k.Key = name
+			add(k)
+			continue
+		}
+		if unexpected[k.Key] || missing[k.Key] {
 			continue
 		}
 		if s, ok := shapes[k.Key]; ok {
 			k.Shape, k.DType, k.Type = s, 0, ""
 		}
-		ref.Keys = append(ref.Keys, k)
+		add(k)
 	}
 	for _, k := range e.Missing {
-		ref.Keys = append(ref.Keys, KeyInfo{Key: k})
+		add(KeyInfo{Key: k})
+		// A batch norm whose counter torch filled in has one all the same, and the error does not say so.
+		if module := parentPath(k); lastPart(k) == "running_var" && !missing[module+"."+tracked] && got.fillsIn(module+"."+tracked) {
+			add(KeyInfo{Key: module + "." + tracked})
+		}
 	}
 	return ref
+}
+
+func setOf(keys []string) map[string]bool {
+	set := make(map[string]bool, len(keys))
+	for _, k := range keys {
+		set[k] = true
+	}
+	return set
+}
+
+// continuation is the change of prefix that leads from keys of the checkpoint to most of the missing ones.
+func continuation(missing []string, got *KeyList) func(string) (string, bool) {
+	want := setOf(missing)
+	have := make(map[string]bool, len(got.Keys))
+	strip, add := map[string]int{}, map[string]int{}
+	for i := range got.Keys {
+		k := got.Keys[i].Key
+		have[k] = true
+		for at := range dots(k) {
+			if want[k[at:]] {
+				strip[k[:at]]++
+			}
+		}
+	}
+	for _, k := range missing {
+		for at := range dots(k) {
+			if have[k[at:]] {
+				add[k[:at]]++
+			}
+		}
+	}
+	p, n := most(strip)
+	q, m := most(add)
+	return func(key string) (string, bool) {
+		switch {
+		case n > 0 && n >= m:
+			return strings.CutPrefix(key, p)
+		case m > 0:
+			return q + key, true
+		}
+		return "", false
+	}
 }

@@ -89,6 +89,18 @@ func (s *Suggestion) better(o *Suggestion) bool {
 func suggestKeys(want, got *KeyList) *Suggestion {
 	f := newFitter(want, got)
 	s := &Suggestion{Recipe: &Recipe{}, Wanted: len(want.Keys), Before: f.matched()}
+	filled := func() (n int) { // wanted keys that are not there and need not be
+		have := make(map[string]bool, len(f.keys))
+		for i := range f.keys {
+			have[f.keys[i].Key] = true
+		}
+		for i := range want.Keys {
+			if k := want.Keys[i].Key; !have[k] && got.fillsIn(k) {
+				n++
+			}
+		}
+		return n
+	}
 	add := func(op Op, sure float64) {
 		before := f.matched()
 		f.apply(op)
@@ -106,10 +118,11 @@ func suggestKeys(want, got *KeyList) *Suggestion {
 		add(op, 0.8)
 	}
 	s.Matched = f.matched()
-	if drops := f.drops(); len(drops) > 0 && s.Matched == len(want.Keys) {
+	whole := s.Matched+filled() == len(want.Keys)
+	if drops := f.drops(); len(drops) > 0 && whole {
 		add(&Drop{Match: drops}, 1)
 	}
-	s.Compatible = s.Matched == len(want.Keys) && len(f.extra()) == 0
+	s.Compatible = whole && len(f.extra()) == 0
 	if len(s.Recipe.Steps) == 0 && s.Matched <= s.Before || 2*s.Matched < len(want.Keys) || s.Matched == 0 {
 		return nil
 	}

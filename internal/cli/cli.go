@@ -82,7 +82,7 @@ Exit codes: 0 done; 1 failed; 2 usage; 3 check or diff found differences, or sca
 	})
 	root.PersistentFlags().BoolVar(&e.lenient, "lenient", false, "open a file that two readers could understand differently; it cannot be edited")
 	root.PersistentFlags().StringVar(&e.maxUnpacked, "max-unpacked", "", "most bytes that a gzip or zstd FILE may unpack to (default 64 times its size, at least 1GiB)")
-	root.AddCommand(e.lsCommand(), e.showCommand(), e.editCommand(), e.scanCommand(), e.verifyCommand(), e.serveCommand())
+	root.AddCommand(e.lsCommand(), e.showCommand(), e.editCommand(), e.checkCommand(), e.diffCommand(), e.scanCommand(), e.verifyCommand(), e.serveCommand())
 	return root
 }
 

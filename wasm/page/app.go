@@ -66,9 +66,11 @@ func Run() {
 	findPage()
 	a := &app{jobs: make(chan job, 64)}
 	var err error
-	if a.text, err = texts.Load("en"); err != nil {
+	var lang string
+	if a.text, lang, err = language(); err != nil {
 		panic(err)
 	}
+	root.SetAttribute("lang", lang)
 	a.findPlace()
 	a.label(root)
 	for _, t := range []string{"t-operation", "t-export", "t-inspector"} {
@@ -249,6 +251,7 @@ func (a *app) load(ctx context.Context, w *workspace) error {
 	a.tree.reset()
 	a.tree.set(w.rows)
 	a.draw()
+	a.tellOpen()
 	return nil
 }
 
@@ -257,7 +260,7 @@ func pause() { time.Sleep(time.Millisecond) }
 
 // edit changes the recipe, asks for the result and shows it. If that fails the recipe stays as it was.
 func (a *app) edit(change func(r *model.Recipe) bool, fail func(error), done func()) {
-	if a.open == nil {
+	if a.open == nil || a.place.readonly {
 		return
 	}
 	w := a.open

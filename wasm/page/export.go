@@ -30,7 +30,7 @@ type exporter struct {
 var endings = map[string]string{"torch": ".pth", "safetensors": ".safetensors"}
 
 func (a *app) openExport() {
-	if a.open == nil {
+	if a.open == nil || a.place.readonly {
 		return
 	}
 	if a.panel != nil && a.panel.action() == "export" {
@@ -259,6 +259,7 @@ func (e *exporter) save(ctx context.Context, req message.PlanRequest, target *ta
 		text = "export.saved.disk"
 	}
 	w.saved = w.recipe.Done
+	a.tell("export", map[string]any{"name": out.Files[0].Name, "size": total})
 	name := target.name
 	if name == "" {
 		name = out.Files[0].Name

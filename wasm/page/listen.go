@@ -78,9 +78,9 @@ func (a *app) act(action string) {
 		if model.SpecOf(action) != nil {
 			a.openOperation(action)
 		}
-		a.actPlace(action)
-		a.actInspector(action)
 	}
+	a.actPlace(action)
+	a.actInspector(action)
 }
 
 // choose opens the browser's file dialog.

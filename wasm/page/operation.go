@@ -26,7 +26,7 @@ type operation struct {
 
 // openOperation opens the form of an operation, or closes it if it is open.
 func (a *app) openOperation(action string) {
-	if a.open == nil {
+	if a.open == nil || a.place.readonly {
 		return
 	}
 	if a.panel != nil && a.panel.action() == action {

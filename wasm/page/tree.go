@@ -254,6 +254,9 @@ func (t *treeView) fillNode(r *rowView, n *model.Node) {
 
 // markActive tells assistive technology which row has the cursor.
 func (t *treeView) markActive() {
+	if n := t.view.Current(); n != nil && t.touched {
+		t.app.tellSelected(n.Row)
+	}
 	for i, r := range t.pool {
 		if r.current && !r.hidden {
 			t.box.SetAttribute("aria-activedescendant", "row-"+itoa(i))

@@ -1,0 +1,250 @@
+package cli
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weightroom/weightroom/internal/file"
+	"github.com/weightroom/weightroom/internal/listing"
+	"github.com/weightroom/weightroom/statedict"
+)
+
+// checkOptions are the flags of check.
+type checkOptions struct {
+	against   string
+	errorText string
+	at        string
+	json      bool
+	suggest   bool
+}
+
+func (e *env) checkCommand() *cobra.Command {
+	var o checkOptions
+	cmd := &cobra.Command{
+		Use:   "check FILE... (--against REFERENCE | --error TEXT)",
+		Short: "Say what load_state_dict would say, and what recipe would make it fit",
+		Long: `Say what load_state_dict(strict=True) would say: missing keys, unexpected keys, other shapes.
+
+REFERENCE is what the model expects: another checkpoint, a pickled module, a safetensors file, a shard index, or a JSON object of
+key to shape. --error takes the text of PyTorch's "Error(s) in loading state_dict for ..." instead, from a file or - for standard
+input; it may be cut off. A dtype that differs is reported and loads all the same. The exit code is 3 when the keys differ.`,
+		Args: minArgs(1, "FILE"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if (o.against == "") == (o.errorText == "") {
+				return &usageError{msg: "give either --against or --error", hint: "usage: " + cmd.UseLine()}
+			}
+			cp, set, err := e.open(cmd.Context(), args)
+			if err != nil {
+				return err
+			}
+			defer set.Close()
+			got, err := cp.KeyList(o.at, cmd.Flags().Changed("at"))
+			if err != nil {
+				return err
+			}
+			want, err := e.reference(cmd, &o, got)
+			if err != nil {
+				return err
+			}
+			inc := statedict.CompareKeys(want, got)
+			var found *statedict.Suggestion
+			if o.suggest && !inc.Compatible() {
+				if found, err = statedict.Suggest(want, cp); err != nil {
+					return err
+				}
+			}
+			if o.json {
+				err = writeJSON(e.out, struct {
+					Compatible bool `json:"compatible"`
+					*statedict.Incompatible
+					Suggestion *statedict.Recipe     `json:"suggestion"`
+					Fit        *statedict.Suggestion `json:"fit,omitempty"`
+				}{inc.Compatible(), inc, recipeOf(found), found})
+			} else {
+				err = e.writeCheck(inc, want, found, &o)
+			}
+			if err == nil && !inc.Compatible() {
+				return errFound
+			}
+			return err
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.against, "against", "", "the `REFERENCE`: what the model expects")
+	f.StringVar(&o.errorText, "error", "", "a `FILE` with the text of a load_state_dict error, or - for standard input")
+	f.StringVar(&o.at, "at", "", "`PATH` of the mapping to check; found when absent")
+	f.BoolVar(&o.json, "json", false, "one JSON document on stdout")
+	f.BoolVar(&o.suggest, "suggest", false, "look for a recipe that makes it fit; it is shown, not applied")
+	return cmd
+}
+
+func recipeOf(s *statedict.Suggestion) *statedict.Recipe {
+	if s == nil {
+		return nil
+	}
+	return s.Recipe
+}
+
+// maxReference bounds a JSON reference and a pasted error, in bytes.
+const maxReference = 64 << 20
+
+// reference reads what the model expects.
+func (e *env) reference(cmd *cobra.Command, o *checkOptions, got *statedict.KeyList) (*statedict.KeyList, error) {
+	if o.errorText != "" {
+		text, err := e.readText(o.errorText)
+		if err != nil {
+			return nil, err
+		}
+		pasted, err := statedict.ParseLoadError(string(text))
+		if err != nil {
+			return nil, err
+		}
+		return pasted.Reference(got), nil
+	}
+	if strings.HasSuffix(o.against, ".json") {
+		doc, err := e.readText(o.against)
+		if err != nil {
+			return nil, err
+		}
+		return statedict.ParseKeyList(doc)
+	}
+	ref, set, err := e.open(cmd.Context(), []string{o.against})
+	if err != nil {
+		return nil, err
+	}
+	defer set.Close()
+	return ref.KeyList("", false)
+}
+
+func (e *env) readText(path string) ([]byte, error) {
+	in := e.in
+	if path != "-" {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		in = f
+	}
+	text, err := io.ReadAll(io.LimitReader(in, maxReference+1))
+	if err == nil && len(text) > maxReference {
+		err = &statedict.LimitError{Limit: "reference bytes", Got: int64(len(text)), Max: maxReference, Offset: -1}
+	}
+	return text, err
+}
+
+func (e *env) writeCheck(inc *statedict.Incompatible, want *statedict.KeyList, s *statedict.Suggestion, o *checkOptions) error {
+	w := bufio.NewWriter(e.out)
+	if inc.Compatible() {
+		fmt.Fprintln(w, "<All keys matched successfully>")
+	} else {
+		model := want.Model
+		if model == "" {
+			model = "the model"
+		}
+		for _, line := range strings.Split(inc.Error(model), "\n") {
+			indent := len(line) - len(strings.TrimLeft(line, "\t"))
+			fmt.Fprintf(w, "%s%s\n", line[:indent], listing.Escape(line[indent:]))
+		}
+	}
+	for _, m := range inc.DTypes {
+		fmt.Fprintf(w, "%s: %s in the checkpoint, %s in the model; loading converts it\n", listing.Escape(m.Key), m.GotDType, m.WantDType)
+	}
+	switch {
+	case s != nil:
+		state := "load_state_dict then succeeds"
+		if !s.Compatible {
+			state = "load_state_dict still fails"
+		}
+		fmt.Fprintf(w, "\nsuggested recipe (%d of %d keys in place after it, %d before; %s):\n", s.Matched, s.Wanted, s.Before, state)
+		for _, line := range strings.Split(strings.TrimRight(string(s.Recipe.YAML()), "\n"), "\n") {
+			fmt.Fprintf(w, "  %s\n", listing.Escape(line))
+		}
+		for _, a := range s.Ambiguous {
+			fmt.Fprintf(w, "%s could be any of %s\n", listing.Escape(a.Key), listing.Escape(strings.Join(a.Candidates, ", ")))
+		}
+	case o.suggest && !inc.Compatible():
+		fmt.Fprintln(w, "\nno recipe was found that brings half of the keys into place")
+	}
+	return w.Flush()
+}
+
+func (e *env) diffCommand() *cobra.Command {
+	var asJSON bool
+	var opt statedict.DiffOptions
+	cmd := &cobra.Command{
+		Use:   "diff A B",
+		Short: "Compare two checkpoints: keys, shapes, dtypes, and with --values the values",
+		Args:  exactArgs(2, "A and B"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var cps [2]*statedict.Checkpoint
+			for i, path := range args {
+				cp, set, err := e.open(cmd.Context(), []string{path})
+				if err != nil {
+					return err
+				}
+				defer func(s *file.Set) { s.Close() }(set)
+				cps[i] = cp
+			}
+			done := func() {}
+			if opt.Values {
+				var total int64
+				for i := range cps[0].Entries {
+					total += max(0, cps[0].Entries[i].ByteLen())
+				}
+				opt.Progress, done = e.progress(args[0], total)
+			}
+			d, err := statedict.DiffCheckpoints(cmd.Context(), cps[0], cps[1], opt)
+			done()
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				err = writeJSON(e.out, d)
+			} else {
+				err = e.writeDiff(d, args)
+			}
+			if err == nil && !d.Equal {
+				return errFound
+			}
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON document on stdout")
+	cmd.Flags().BoolVar(&opt.Values, "values", false, "compare the values too: largest difference, cosine, how many elements differ")
+	return cmd
+}
+
+func (e *env) writeDiff(d *statedict.Diff, names []string) error {
+	w := bufio.NewWriter(e.out)
+	only := func(name string, keys []string) {
+		for _, k := range keys {
+			fmt.Fprintf(w, "only in %s: %s\n", listing.Escape(name), listing.Escape(k))
+		}
+	}
+	only(names[0], d.OnlyInA)
+	only(names[1], d.OnlyInB)
+	for _, c := range d.Changed {
+		fmt.Fprintf(w, "%s: other %s", listing.Escape(c.Key), strings.Join(c.What, ", "))
+		if slices.Contains(c.What, "values") && c.Numel > 0 {
+			fmt.Fprintf(w, "; %d of %d elements", c.Differ, c.Numel)
+			if c.MaxAbsDiff != nil {
+				fmt.Fprintf(w, ", at most %.6g apart", *c.MaxAbsDiff)
+			}
+			if c.Cosine != nil {
+				fmt.Fprintf(w, ", cosine %.6g", *c.Cosine)
+			}
+		}
+		fmt.Fprintln(w)
+	}
+	if d.Equal {
+		fmt.Fprintln(w, "no differences")
+	}
+	return w.Flush()
+}
