@@ -73,16 +73,14 @@ func Run() {
 	}
 	root.SetAttribute("lang", lang)
 	a.findPlace()
-	a.label(root)
-	for _, t := range []string{"t-operation", "t-export", "t-inspector"} {
-		a.label(wrap(find(root, "#"+t).Get("content")))
-	}
+	a.labelAll()
 	a.startWorker()
 	a.tree = newTreeView(a)
 	a.listen()
 	a.listenKeys()
 	a.listenDrop()
 	a.listenTheme()
+	a.listenLanguage(lang)
 	a.drawStatus("")
 	go a.work()
 	go func() {
@@ -90,6 +88,14 @@ func Run() {
 		a.begin()
 	}()
 	select {}
+}
+
+// labelAll fills in the texts of the page and of its templates.
+func (a *app) labelAll() {
+	a.label(root)
+	for _, t := range list(document.Call("querySelectorAll", "template")) {
+		a.label(wrap(t.Get("content")))
+	}
 }
 
 // label fills in the texts that the markup names.
