@@ -7,6 +7,7 @@ import (
 	"syscall/js"
 
 	"github.com/weightroom/weightroom/wasm/page"
+	_ "github.com/weightroom/weightroom/wasm/simd" // casts with vectors, where boot.js attaches them
 	"github.com/weightroom/weightroom/wasm/worker"
 )
 

@@ -40,6 +40,7 @@ type rowView struct {
 	kind, dtype, cells, tags    string
 	bare, fresh                 bool
 	depth                       int32
+	fit                         string
 }
 
 func newTreeView(a *app) *treeView {
@@ -103,6 +104,14 @@ func (t *treeView) refresh() {
 	show(role("tree-empty"), n == 0)
 	setText(role("tree-empty"), t.app.text.Text(none))
 	t.draw()
+}
+
+// redraw fills all rows again.
+func (t *treeView) redraw() {
+	for _, r := range t.pool {
+		r.node = nil
+	}
+	t.refresh()
 }
 
 func (t *treeView) measure() {
@@ -247,6 +256,10 @@ func (t *treeView) fillNode(r *rowView, n *model.Node) {
 		setText(r.tag, tag)
 		r.tag.SetAttribute("title", title)
 		r.el.Get("classList").Call("toggle", "bad", bad)
+	}
+	if fit := t.app.fit(n); fit != r.fit {
+		r.fit = fit
+		r.el.SetAttribute("data-fit", fit)
 	}
 	r.share.Call("setProperty", "--part", strconv.FormatFloat(min(1, float64(n.NBytes)/float64(t.total)), 'f', 4, 64))
 }

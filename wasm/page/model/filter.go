@@ -25,10 +25,16 @@ func (v *View) Filter(query string) error {
 // Query is the filter that is in force.
 func (v *View) Query() string { return v.query }
 
+// Again filters anew.
+func (v *View) Again() {
+	v.filter()
+	v.relist()
+}
+
 func (v *View) filter() {
 	v.Matches = 0
 	match, err := matcher(v.query)
-	if err != nil || match == nil {
+	if err != nil || match == nil && v.Only == nil {
 		v.shown = nil
 		for i := range v.Tree.Nodes {
 			if v.Tree.Nodes[i].Kind != Group {
@@ -40,7 +46,7 @@ func (v *View) filter() {
 	v.shown = make([]bool, len(v.Tree.Nodes))
 	for i := range v.Tree.Nodes {
 		n := &v.Tree.Nodes[i]
-		if n.Kind == Group || !match(n.Path) {
+		if n.Kind == Group || match != nil && !match(n.Path) || v.Only != nil && !v.Only(n) {
 			continue
 		}
 		v.Matches++
