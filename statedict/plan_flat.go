@@ -1,6 +1,7 @@
 package statedict
 
 import (
+	"cmp"
 	"fmt"
 	"sort"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"github.com/weightroom/weightroom/statedict/internal/npy"
 	"github.com/weightroom/weightroom/statedict/internal/pickle"
 	"github.com/weightroom/weightroom/statedict/internal/safetensors"
+	"github.com/weightroom/weightroom/statedict/internal/torchfile"
 )
 
 // flatTensor is one tensor of a format that knows names and row-major bytes, nothing else.
@@ -53,8 +55,8 @@ func (cp *Checkpoint) flatten(f Format) ([]flatTensor, error) {
 			bad = append(bad, fmt.Sprintf("%s (%s)", e.Path(), e.Info.Code))
 		case e.Storage == NoStorage:
 			bad = append(bad, e.Path()+" (no data)")
-		case f == NPZ && unsafeKey(name) != "":
-			bad = append(bad, fmt.Sprintf("%s (the name %s, and an npz is unpacked into files)", e.Path(), unsafeKey(name)))
+		case f == NPZ && unsafeMember(name) != "":
+			bad = append(bad, fmt.Sprintf("%s (the name %s, and an npz is unpacked into files)", e.Path(), unsafeMember(name)))
 		case e.DType.IsQuantized(), (e.Info == nil || e.Info.Code == "") && !f.holds(e.DType):
 			bad = append(bad, fmt.Sprintf("%s (%s)", e.Path(), e.DType))
 		}
@@ -70,6 +72,11 @@ func (cp *Checkpoint) flatten(f Format) ([]flatTensor, error) {
 		return nil, &UnsupportedError{What: fmt.Sprintf("%s cannot hold these:", f), Keys: bad, Hint: "drop or cast them, or write a torch file"}
 	}
 	return out, cp.group(out)
+}
+
+// unsafeMember says what makes a key unsafe as the name of a file in an archive.
+func unsafeMember(key string) string {
+	return cmp.Or(unsafeKey(key), torchfile.UnsafeName(key+".npy"))
 }
 
 // holds tells whether the format has the dtype, by any name.

@@ -29,31 +29,25 @@
       } catch {}
     }
   };
-  // Vectors for casts, or null where the browser has none: the program's own loops then do the work.
-  const vectors = async () => {
-    try {
-      return await WebAssembly.compile(await (await fetch(address(names.vectors))).arrayBuffer());
-    } catch {
-      return null;
-    }
-  };
   const source = async () => {
-    const texts = await Promise.all([names.exec, names.simd, names.worker].map(async (n) => (await fetch(address(n))).text()));
+    const texts = await Promise.all([names.exec, names.imports, names.worker].map(async (n) => (await fetch(address(n))).text()));
     return URL.createObjectURL(new Blob(texts, { type: "text/javascript" }));
   };
 
   try {
     const own = shared()?.catch(compile) ?? compile();
     globalThis.weightroomModule = { [names.wasm]: own };
-    const [module, worker, helper] = await Promise.all([own, source(), vectors()]);
+    // Casts run on vectors where the browser has them, else in plain Go, with the same bits.
+    const helper = WebAssembly.compileStreaming(fetch(address(names.vectors))).catch(() => null);
+    const [module, worker, vectors] = await Promise.all([own, source(), helper]);
     weightroom.spawn = () => {
       const w = new Worker(weightroom.script(worker));
-      w.postMessage({ module, helper });
+      w.postMessage({ module, vectors });
       return w;
     };
     weightroom.lock(worker);
     const go = new Go();
-    weightroomSIMD(go); // the page casts nothing, but the program expects the functions
+    weightroomSIMD(go);
     await go.run(await WebAssembly.instantiate(module, go.importObject));
     throw new Error("the program ended");
   } catch (err) {

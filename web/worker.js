@@ -1,5 +1,5 @@
-// The worker's half of boot.js: runs the same compiled program that the page runs. wasm_exec.js and simd.js stand in front
-// of this text.
+// The worker's half of boot.js: runs the same compiled program that the page runs. wasm_exec.js and simd.js stand in
+// front of this text.
 "use strict";
 onmessage = async ({ data }) => {
   onmessage = null;
@@ -8,7 +8,7 @@ onmessage = async ({ data }) => {
     const go = new Go();
     const simd = weightroomSIMD(go);
     const instance = await WebAssembly.instantiate(data.module, go.importObject);
-    if (data.helper) simd.attach(instance, data.helper);
+    if (data.vectors) simd.attach(instance, data.vectors);
     await go.run(instance);
   } catch (err) {
     why = String(err);

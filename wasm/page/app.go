@@ -20,12 +20,13 @@ import (
 
 // app is the page and what is open in it.
 type app struct {
-	text   texts.Catalog
-	worker *client
-	open   *workspace // nil before the first file
-	tree   *treeView
-	panel  panel // the open operation or export; nil for none
-	place  place
+	text    texts.Catalog
+	worker  *client
+	open    *workspace // nil before the first file
+	tree    *treeView
+	panel   panel // the open operation or export; nil for none
+	place   place
+	inspect inspector
 
 	others    []*attachment // beside the open file
 	reference reference
@@ -42,6 +43,7 @@ type workspace struct {
 	names   []string
 	about   message.Opened
 	rows    []message.Row
+	base    []message.Row // of the file as it is
 	state   message.State
 	recipe  model.Recipe
 	effects []message.Step // of recipe.Steps, as far as they were ever done
@@ -75,7 +77,7 @@ func Run() {
 	root.SetAttribute("lang", lang)
 	a.findPlace()
 	a.label(root)
-	for _, t := range []string{"t-operation", "t-export", "t-other"} {
+	for _, t := range []string{"t-operation", "t-export", "t-other", "t-inspector"} {
 		a.label(wrap(find(root, "#"+t).Get("content")))
 	}
 	a.startWorker()
@@ -86,6 +88,7 @@ func Run() {
 	a.listenSteps()
 	a.listenOthers()
 	a.listenReference()
+	a.listenTheme()
 	a.drawStatus("")
 	go a.work()
 	go func() {
@@ -232,6 +235,7 @@ func (a *app) load(ctx context.Context, w *workspace) error {
 		return err
 	}
 	w.state = w.about.State
+	unedited := got.rows
 	if w.recipe.Done > 0 || w.recipe.HasAt {
 		req := message.ApplyRequest{Handle: w.about.Handle, Recipe: w.recipe.Document()}
 		w.state = message.State{}
@@ -252,15 +256,23 @@ func (a *app) load(ctx context.Context, w *workspace) error {
 	if w.rows, err = message.DecodeRows(got.rows); err != nil {
 		return err
 	}
+	w.base = w.rows
+	if w.recipe.Done > 0 || w.recipe.HasAt {
+		if w.base, err = message.DecodeRows(unedited); err != nil {
+			return err
+		}
+	}
 	if old := a.open; old != nil && old.about.Handle != w.about.Handle {
 		go a.worker.do(context.Background(), message.Close, message.CloseRequest{Handle: old.about.Handle}, nil, nil, nil)
 	}
 	a.closePanel()
 	a.open = w
 	pause()
+	a.inspect.forget()
 	a.tree.reset()
 	a.tree.set(w.rows)
 	a.draw()
+	a.readCode()
 	a.tellOpen()
 	return nil
 }
@@ -296,6 +308,7 @@ func (a *app) edit(change func(r *model.Recipe) bool, fail func(error), done fun
 		w.effects = append(append([]message.Step(nil), st.Steps...), w.effects[min(len(st.Steps), len(w.effects)):]...)
 		w.effects = w.effects[:min(len(w.effects), len(next.Steps))]
 		pause()
+		a.inspect.forget()
 		a.tree.set(rows)
 		a.draw()
 		if done != nil {

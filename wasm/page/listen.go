@@ -84,6 +84,7 @@ func (a *app) act(action string) {
 	a.actPlace(action)
 	a.actSteps(action)
 	a.actReference(action)
+	a.actInspector(action)
 }
 
 // choose opens the browser's file dialog.
