@@ -73,5 +73,10 @@ fi
 if command -v npm >/dev/null && [ -z "${WEIGHTROOM_NPM+set}" ]; then
   export WEIGHTROOM_NPM=${XDG_CACHE_HOME:-$HOME/.cache}/weightroom-npm
 fi
+say 'a little fuzzing'
+for target in ./statedict:FuzzOpen ./statedict:FuzzRoundTrip ./statedict/internal/pickle:FuzzScan ./statedict/internal/torchfile:FuzzDirectory; do
+  go test -run '^$' -fuzz "^${target#*:}\$" -fuzztime 2000x -fuzzminimizetime 10x "${target%:*}"
+done
+
 say 'everything'
 go test -timeout 20m ./...

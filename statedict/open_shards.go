@@ -127,7 +127,7 @@ func (u *union) add(src *Source) (keys []string, err error) {
 		u.root = &pickle.Dict{Class: d.Class, Args: d.Args, Attrs: d.Attrs}
 		u.cp.root = u.root
 		if part.origin != nil {
-			part.origin.archive = nil
+			part.origin.source, part.origin.archive = nil, nil
 		}
 	} else if part.Format != u.cp.Format {
 		u.op.finding("F_UNSUPPORTED", src.Name, "is a %s file, the first shard is %s", part.Format, u.cp.Format)

@@ -20,12 +20,13 @@ import (
 
 // app is the page and what is open in it.
 type app struct {
-	text   texts.Catalog
-	worker *client
-	open   *workspace // nil before the first file
-	tree   *treeView
-	panel  panel // the open operation or export; nil for none
-	place  place
+	text    texts.Catalog
+	worker  *client
+	open    *workspace // nil before the first file
+	tree    *treeView
+	panel   panel // the open operation or export; nil for none
+	place   place
+	inspect inspector
 
 	jobs    chan job
 	waiting int // jobs not done
@@ -72,7 +73,7 @@ func Run() {
 	root.SetAttribute("lang", lang)
 	a.findPlace()
 	a.label(root)
-	for _, t := range []string{"t-operation", "t-export"} {
+	for _, t := range []string{"t-operation", "t-export", "t-inspector"} {
 		a.label(wrap(find(root, "#"+t).Get("content")))
 	}
 	a.startWorker()
@@ -80,6 +81,7 @@ func Run() {
 	a.listen()
 	a.listenKeys()
 	a.listenDrop()
+	a.listenTheme()
 	a.drawStatus("")
 	go a.work()
 	go func() {
@@ -245,6 +247,7 @@ func (a *app) load(ctx context.Context, w *workspace) error {
 	a.closePanel()
 	a.open = w
 	pause()
+	a.inspect.forget()
 	a.tree.reset()
 	a.tree.set(w.rows)
 	a.draw()
@@ -283,6 +286,7 @@ func (a *app) edit(change func(r *model.Recipe) bool, fail func(error), done fun
 		w.effects = append(append([]message.Step(nil), st.Steps...), w.effects[min(len(st.Steps), len(w.effects)):]...)
 		w.effects = w.effects[:min(len(w.effects), len(next.Steps))]
 		pause()
+		a.inspect.forget()
 		a.tree.set(rows)
 		a.draw()
 		if done != nil {

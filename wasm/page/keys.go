@@ -47,6 +47,11 @@ func (t *treeView) key(ev js.Value) {
 		if n := v.Current(); n != nil && n.Kind == model.Group {
 			id := v.Rows[v.Cursor]
 			v.SetOpen(id, !v.Open(id))
+		} else if n != nil {
+			t.app.showTab("edit")
+			t.touched = true
+			t.refresh()
+			role("inspector").Focus()
 		}
 	case "*":
 		if v.Cursor >= 0 {
@@ -163,6 +168,7 @@ var shortcuts = []struct {
 	{[]string{"*"}, "help.siblings"},
 	{[]string{"1", "…", "9"}, "help.levels"},
 	{[]string{"a", "…", "z"}, "help.type"},
+	{[]string{"Enter"}, "help.inspect"},
 	{[]string{"/"}, "help.search"},
 	{[]string{"F2"}, "help.rename"},
 	{[]string{"Delete"}, "help.drop"},

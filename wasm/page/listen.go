@@ -80,6 +80,7 @@ func (a *app) act(action string) {
 		}
 	}
 	a.actPlace(action)
+	a.actInspector(action)
 }
 
 // choose opens the browser's file dialog.

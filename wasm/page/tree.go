@@ -103,6 +103,7 @@ func (t *treeView) refresh() {
 	show(role("tree-empty"), n == 0)
 	setText(role("tree-empty"), t.app.text.Text(none))
 	t.draw()
+	t.app.inspectRow()
 }
 
 func (t *treeView) measure() {

@@ -108,6 +108,9 @@ func (w *worker) do(j *job) {
 }
 
 func (w *worker) answer(j *job) (reply any, rows []message.Row, blobs []any, err error) {
+	if reply, ok, err := w.answerInspector(j); ok {
+		return reply, nil, nil, err
+	}
 	switch j.method {
 	case message.Open:
 		var req message.OpenRequest

@@ -188,6 +188,21 @@ func (v *View) Current() *Node {
 	return &v.Tree.Nodes[v.Rows[v.Cursor]]
 }
 
+// Reveal opens the groups around a node and puts the cursor on it; false when the filter hides it.
+func (v *View) Reveal(node int32) bool {
+	if v.shown == nil {
+		for p := v.Tree.Nodes[node].Parent; p >= 0; p = v.Tree.Nodes[p].Parent {
+			v.choice[v.Tree.Nodes[p].Path] = true
+		}
+		v.relist()
+	}
+	i := v.rowOf(node)
+	if i >= 0 {
+		v.Cursor = i
+	}
+	return i >= 0
+}
+
 // Move puts the cursor n rows further, at most at an end.
 func (v *View) Move(n int) {
 	v.Cursor = max(min(v.Cursor+n, len(v.Rows)-1), min(0, len(v.Rows)-1))
