@@ -22,19 +22,22 @@
   const compile = async () =>
     WebAssembly.compileStreaming(new Response(await program(), { headers: { "content-type": "application/wasm" } }));
   const source = async () => {
-    const texts = await Promise.all([names.exec, names.worker].map(async (n) => (await fetch(address(n))).text()));
+    const texts = await Promise.all([names.exec, names.imports, names.worker].map(async (n) => (await fetch(address(n))).text()));
     return URL.createObjectURL(new Blob(texts, { type: "text/javascript" }));
   };
 
   try {
-    const [module, worker] = await Promise.all([compile(), source()]);
+    // Casts run on vectors where the browser has them, else in plain Go, with the same bits.
+    const helper = WebAssembly.compileStreaming(fetch(address(names.vectors))).catch(() => null);
+    const [module, worker, vectors] = await Promise.all([compile(), source(), helper]);
     weightroom.spawn = () => {
       const w = new Worker(weightroom.script(worker));
-      w.postMessage(module);
+      w.postMessage({ module, vectors });
       return w;
     };
     weightroom.lock(worker);
     const go = new Go();
+    weightroomSIMD(go);
     await go.run(await WebAssembly.instantiate(module, go.importObject));
     throw new Error("the program ended");
   } catch (err) {

@@ -145,3 +145,42 @@ func TestInspectorHostileFiles(t *testing.T) {
 		})
 	}
 }
+
+// A search by words, dtype, shape and size; what matches is marked, n and N go from match to match.
+func TestSearch(t *testing.T) {
+	b := newTab(t)
+	b.choose(fixture("dataparallel_sgd.pth"))
+	b.set("#filter", "bn wei")
+	if got := b.str("[...document.querySelectorAll('.row:not([hidden]) mark')].map(m => m.innerText).join()"); got != "bn,wei" {
+		t.Errorf("marked %q", got)
+	}
+	b.shot("search")
+	b.set("#filter", "dtype:float32 shape:[*,*,*,*]")
+	if got := strings.Join(b.paths("tensor"), " "); got != "state_dict.module.conv.weight optimizer.state.0.momentum_buffer" {
+		t.Errorf("found %q", got)
+	}
+	b.str("document.querySelector('#filter').dispatchEvent(new KeyboardEvent('keydown', {key: 'Enter', bubbles: true}))")
+	b.inspected("state_dict.module.conv.weight")
+	b.press("n")
+	b.inspected("optimizer.state.0.momentum_buffer")
+	b.press("N")
+	b.inspected("state_dict.module.conv.weight")
+	b.set("#filter", "")
+	b.edit("strip-prefix", "prefix", "module.")
+	b.set("#filter", "changed:")
+	if got := b.role("matches"); got != "9 matches" {
+		t.Errorf("changed: finds %q", got)
+	}
+	b.clean()
+}
+
+// The code of a TorchScript file is text.
+func TestCode(t *testing.T) {
+	b := newTab(t)
+	b.choose(fixture("torchscript.pt"))
+	b.until("document.querySelector('.code-text')?.textContent.includes('def forward')")
+	b.str("document.querySelector('.code summary').click()")
+	b.str("document.querySelector('.codes').scrollIntoView()")
+	b.shot("code")
+	b.clean()
+}

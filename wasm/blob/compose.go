@@ -78,6 +78,11 @@ func (c *composer) add(i int, s statedict.Segment) error {
 			c.flushCopy()
 			return r.copyTo(&converted{composer: c, sums: sums}, s.Extent.Off, s.Extent.Len)
 		}
+		if _, ours := s.Extent.Source.R.(*File); !ours {
+			// Bytes of no file of the page: inside a pickle, or put together from the chunks of a distributed checkpoint.
+			c.flushCopy()
+			return c.stream(s, &converted{composer: c, sums: sums})
+		}
 		if len(sums) > 0 {
 			if err := c.stream(s, sumOnly{c, sums}); err != nil {
 				return err
@@ -118,10 +123,7 @@ func (c *composer) literal(b []byte) {
 
 // copy takes an extent over as a slice; neighbours make one slice, since each costs the browser about 0.25 ms.
 func (c *composer) copy(x statedict.Extent) error {
-	f, ok := x.Source.R.(*File)
-	if !ok {
-		return fmt.Errorf("%s is no file of this page", x.Source.Name)
-	}
+	f := x.Source.R.(*File)
 	if x.Len == 0 {
 		return nil
 	}

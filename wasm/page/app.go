@@ -40,6 +40,7 @@ type workspace struct {
 	names   []string
 	about   message.Opened
 	rows    []message.Row
+	base    []message.Row // of the file as it is
 	state   message.State
 	recipe  model.Recipe
 	effects []message.Step // of recipe.Steps, as far as they were ever done
@@ -221,6 +222,7 @@ func (a *app) load(ctx context.Context, w *workspace) error {
 		return err
 	}
 	w.state = w.about.State
+	unedited := got.rows
 	if w.recipe.Done > 0 || w.recipe.HasAt {
 		req := message.ApplyRequest{Handle: w.about.Handle, Recipe: w.recipe.Document()}
 		w.state = message.State{}
@@ -241,6 +243,12 @@ func (a *app) load(ctx context.Context, w *workspace) error {
 	if w.rows, err = message.DecodeRows(got.rows); err != nil {
 		return err
 	}
+	w.base = w.rows
+	if w.recipe.Done > 0 || w.recipe.HasAt {
+		if w.base, err = message.DecodeRows(unedited); err != nil {
+			return err
+		}
+	}
 	if old := a.open; old != nil && old.about.Handle != w.about.Handle {
 		go a.worker.do(context.Background(), message.Close, message.CloseRequest{Handle: old.about.Handle}, nil, nil, nil)
 	}
@@ -251,6 +259,7 @@ func (a *app) load(ctx context.Context, w *workspace) error {
 	a.tree.reset()
 	a.tree.set(w.rows)
 	a.draw()
+	a.readCode()
 	a.tellOpen()
 	return nil
 }

@@ -1,5 +1,7 @@
 package model
 
+import "github.com/weightroom/weightroom/wasm/message"
+
 // fewRows is how many lines a tree may have to be shown with all its groups open.
 const fewRows = 400
 
@@ -17,7 +19,11 @@ type View struct {
 	first   []bool          // groups that are open without a choice, by node
 	query   string
 	failure error
+	search  *Query
 	shown   []bool // nodes that the filter lets through; nil without a filter
+
+	baseRows []message.Row
+	base     map[string]*message.Row
 }
 
 // NewView has every group open if the tree is small, else the first levels and the way to the first leaf.
