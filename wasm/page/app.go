@@ -28,6 +28,9 @@ type app struct {
 	place   place
 	inspect inspector
 
+	others    []*attachment // beside the open file
+	reference reference
+
 	jobs    chan job
 	waiting int // jobs not done
 	cancel  context.CancelFunc
@@ -44,7 +47,7 @@ type workspace struct {
 	state   message.State
 	recipe  model.Recipe
 	effects []message.Step // of recipe.Steps, as far as they were ever done
-	saved   int            // recipe.Done at the last export
+	saved   string         // the recipe's document at the last export
 	url     string         // of a file on a server, which has no files here
 	linked  bool           // the recipe came with the address and may not fit this file
 }
@@ -74,7 +77,7 @@ func Run() {
 	root.SetAttribute("lang", lang)
 	a.findPlace()
 	a.label(root)
-	for _, t := range []string{"t-operation", "t-export", "t-inspector"} {
+	for _, t := range []string{"t-operation", "t-export", "t-other", "t-inspector"} {
 		a.label(wrap(find(root, "#"+t).Get("content")))
 	}
 	a.startWorker()
@@ -82,6 +85,9 @@ func Run() {
 	a.listen()
 	a.listenKeys()
 	a.listenDrop()
+	a.listenSteps()
+	a.listenOthers()
+	a.listenReference()
 	a.listenTheme()
 	a.drawStatus("")
 	go a.work()
@@ -186,6 +192,10 @@ func (a *app) openFiles(files []js.Value) {
 	if len(files) == 0 {
 		return
 	}
+	if isRecipe(files) {
+		a.openRecipe(files[0])
+		return
+	}
 	var names []string
 	for _, f := range files {
 		names = append(names, f.Get("name").String())
@@ -203,6 +213,9 @@ func (a *app) reopen() {
 	a.hideError()
 	a.run(job{
 		work: func(ctx context.Context) error {
+			if err := a.attachAgain(ctx); err != nil {
+				return err
+			}
 			return a.load(ctx, &workspace{files: old.files, names: old.names, recipe: old.recipe, effects: old.effects, saved: old.saved, url: old.url})
 		},
 		fail: func(err error) { a.showError(a.text.Text("error.open", "name", model.Visible(old.names[0])), err) },
@@ -323,7 +336,7 @@ func (a *app) setAt(path string) {
 	if !a.closePanel() {
 		return
 	}
-	a.edit(func(r *model.Recipe) bool { r.At, r.HasAt = path, true; return true }, nil, nil)
+	a.edit(func(r *model.Recipe) bool { r.SetAt(path); return true }, nil, nil)
 }
 
 func count(n int) string { return model.Number(int64(n)) }

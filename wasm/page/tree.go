@@ -40,6 +40,7 @@ type rowView struct {
 	kind, dtype, cells, tags    string
 	bare, fresh                 bool
 	depth                       int32
+	fit                         string
 }
 
 func newTreeView(a *app) *treeView {
@@ -123,6 +124,14 @@ func (t *treeView) refresh() {
 	setText(role("tree-empty"), t.app.text.Text(none))
 	t.draw()
 	t.app.inspectRow()
+}
+
+// redraw fills all rows again.
+func (t *treeView) redraw() {
+	for _, r := range t.pool {
+		r.node = nil
+	}
+	t.refresh()
 }
 
 func (t *treeView) measure() {
@@ -267,6 +276,10 @@ func (t *treeView) fillNode(r *rowView, n *model.Node) {
 		setText(r.tag, tag)
 		r.tag.SetAttribute("title", title)
 		r.el.Get("classList").Call("toggle", "bad", bad)
+	}
+	if fit := t.app.fit(n); fit != r.fit {
+		r.fit = fit
+		r.el.SetAttribute("data-fit", fit)
 	}
 	r.share.Call("setProperty", "--part", strconv.FormatFloat(min(1, float64(n.NBytes)/float64(t.total)), 'f', 4, 64))
 }

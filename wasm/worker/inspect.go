@@ -25,7 +25,7 @@ func (s *Session) tensor(req *message.ItemRequest) (*statedict.Checkpoint, *stat
 	if err != nil {
 		return nil, nil, err
 	}
-	cp, _, err := o.after(req.Recipe)
+	cp, _, err := s.after(o, req.Recipe)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -25,9 +25,15 @@ func (v *View) Filter(query string) error {
 // Query is the filter that is in force.
 func (v *View) Query() string { return v.query }
 
+// Again filters anew.
+func (v *View) Again() {
+	v.filter()
+	v.relist()
+}
+
 func (v *View) filter() {
 	v.Matches = 0
-	if v.search == nil {
+	if v.search == nil && v.Only == nil {
 		v.shown = nil
 		for i := range v.Tree.Nodes {
 			if v.Tree.Nodes[i].Kind != Group {
@@ -39,7 +45,7 @@ func (v *View) filter() {
 	v.shown = make([]bool, len(v.Tree.Nodes))
 	for i := range v.Tree.Nodes {
 		n := &v.Tree.Nodes[i]
-		if n.Kind == Group || !v.search.Match(n) {
+		if n.Kind == Group || v.search != nil && !v.search.Match(n) || v.Only != nil && !v.Only(n) {
 			continue
 		}
 		v.Matches++

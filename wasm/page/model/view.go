@@ -14,6 +14,8 @@ type View struct {
 	Cursor int
 	// Matches is how many tensors and objects the filter lets through; all of them without one.
 	Matches int
+	// Only, if set, lets through only the leaves it is true for; Again brings a change of it to effect.
+	Only func(n *Node) bool
 
 	choice  map[string]bool // groups that the user opened (true) or closed, by path
 	first   []bool          // groups that are open without a choice, by node
