@@ -43,20 +43,31 @@
     /** Folder of embed.html for elements without the attribute viewer. */
     static viewer = script && new URL(".", script).href;
     static observedAttributes = ["src", "recipe", "height", "theme", "lang", "readonly", "viewer"];
+    #box; // in the shadow tree: frameworks compare the markup outside with what they rendered
     #frame;
     #origin;
     #theme;
     #stop;
+    #ready;
+    // One frame starts after the other: the second finds the program in the browser's cache, compiled.
+    static #turn = Promise.resolve();
 
     connectedCallback() {
       this.#stop = new AbortController();
       const { signal } = this.#stop;
-      this.style.display ||= "block";
+      if (!this.#box) {
+        this.#box = document.createElement("div");
+        const look = new CSSStyleSheet();
+        look.replaceSync(":host { display: block } :host([hidden]) { display: none }");
+        const shadow = this.attachShadow({ mode: "open" });
+        shadow.adoptedStyleSheets = [look];
+        shadow.append(this.#box);
+      }
       this.#resize();
       const seen = new IntersectionObserver((list) => {
         if (!list.some((e) => e.isIntersecting)) return;
         seen.disconnect();
-        this.#load();
+        this.#queue();
       }, { rootMargin: "200px" });
       seen.observe(this);
       const theme = () => this.#follow();
@@ -77,16 +88,16 @@
     }
 
     attributeChangedCallback(name, before, after) {
-      if (!this.isConnected || before === after) return;
+      if (!this.isConnected || !this.#box || before === after) return;
       if (name === "height") this.#resize();
       else if (name === "theme") this.#follow();
-      else if (this.#frame) this.#load();
+      else if (this.#frame) this.#queue();
     }
 
     #resize(wanted) {
       const height = this.getAttribute("height") ?? "480";
-      if (height !== "auto") this.style.height = /^\d+$/.test(height) ? `${height}px` : height;
-      else this.style.height = `${Math.min(Math.max(wanted ?? 320, 160), Math.max(320, 0.8 * innerHeight))}px`;
+      if (height !== "auto") this.#box.style.height = /^\d+$/.test(height) ? `${height}px` : height;
+      else this.#box.style.height = `${Math.min(Math.max(wanted ?? 320, 160), Math.max(320, 0.8 * innerHeight))}px`;
     }
 
     #now() {
@@ -102,9 +113,21 @@
       this.#frame.contentWindow?.postMessage({ weightroom: 1, type: "theme", theme }, this.#origin);
     }
 
+    #queue() {
+      WeightroomViewer.#turn = WeightroomViewer.#turn.then(() => new Promise((done) => {
+        if (!this.isConnected || !this.#load()) return done();
+        this.#ready = done;
+        setTimeout(done, 5000);
+      }));
+    }
+
+    /** Makes the frame; false if that cannot be. */
     #load() {
       const folder = this.getAttribute("viewer") ?? WeightroomViewer.viewer;
-      if (!folder) return this.#emit("error", { code: "E_VIEWER", message: "weightroom-viewer: the attribute viewer has to name the folder of embed.html" });
+      if (!folder) {
+        this.#emit("error", { code: "E_VIEWER", message: "weightroom-viewer: the attribute viewer has to name the folder of embed.html" });
+        return false;
+      }
       const url = new URL("embed.html", new URL(folder.endsWith("/") ? folder : folder + "/", document.baseURI));
       const recipe = this.getAttribute("recipe")?.trim();
       const inline = recipe && (recipe.startsWith("{") || recipe.includes("\n"));
@@ -126,7 +149,8 @@
       frame.src = url.href;
       this.#frame?.remove();
       this.#frame = frame;
-      this.append(frame);
+      this.#box.append(frame);
+      return true;
     }
 
     #hear(ev) {
@@ -135,6 +159,7 @@
       if (!m) return;
       if (m.type === "resize") this.#resize(m.detail.height);
       else if (m.type === "ready") {
+        this.#ready?.();
         this.#theme = undefined;
         this.#follow();
       } else this.#emit(m.type, m.detail);

@@ -20,12 +20,16 @@ import (
 
 // app is the page and what is open in it.
 type app struct {
-	text   texts.Catalog
-	worker *client
-	open   *workspace // nil before the first file
-	tree   *treeView
-	panel  panel // the open operation or export; nil for none
-	place  place
+	text    texts.Catalog
+	worker  *client
+	open    *workspace // nil before the first file
+	tree    *treeView
+	panel   panel // the open operation or export; nil for none
+	place   place
+	inspect inspector
+
+	others    []*attachment // beside the open file
+	reference reference
 
 	jobs    chan job
 	waiting int // jobs not done
@@ -39,10 +43,11 @@ type workspace struct {
 	names   []string
 	about   message.Opened
 	rows    []message.Row
+	base    []message.Row // of the file as it is
 	state   message.State
 	recipe  model.Recipe
 	effects []message.Step // of recipe.Steps, as far as they were ever done
-	saved   int            // recipe.Done at the last export
+	saved   string         // the recipe's document at the last export
 	url     string         // of a file on a server, which has no files here
 	linked  bool           // the recipe came with the address and may not fit this file
 }
@@ -72,7 +77,7 @@ func Run() {
 	root.SetAttribute("lang", lang)
 	a.findPlace()
 	a.label(root)
-	for _, t := range []string{"t-operation", "t-export"} {
+	for _, t := range []string{"t-operation", "t-export", "t-other", "t-inspector"} {
 		a.label(wrap(find(root, "#"+t).Get("content")))
 	}
 	a.startWorker()
@@ -80,6 +85,10 @@ func Run() {
 	a.listen()
 	a.listenKeys()
 	a.listenDrop()
+	a.listenSteps()
+	a.listenOthers()
+	a.listenReference()
+	a.listenTheme()
 	a.drawStatus("")
 	go a.work()
 	go func() {
@@ -183,6 +192,10 @@ func (a *app) openFiles(files []js.Value) {
 	if len(files) == 0 {
 		return
 	}
+	if isRecipe(files) {
+		a.openRecipe(files[0])
+		return
+	}
 	var names []string
 	for _, f := range files {
 		names = append(names, f.Get("name").String())
@@ -200,6 +213,9 @@ func (a *app) reopen() {
 	a.hideError()
 	a.run(job{
 		work: func(ctx context.Context) error {
+			if err := a.attachAgain(ctx); err != nil {
+				return err
+			}
 			return a.load(ctx, &workspace{files: old.files, names: old.names, recipe: old.recipe, effects: old.effects, saved: old.saved, url: old.url})
 		},
 		fail: func(err error) { a.showError(a.text.Text("error.open", "name", model.Visible(old.names[0])), err) },
@@ -219,6 +235,7 @@ func (a *app) load(ctx context.Context, w *workspace) error {
 		return err
 	}
 	w.state = w.about.State
+	unedited := got.rows
 	if w.recipe.Done > 0 || w.recipe.HasAt {
 		req := message.ApplyRequest{Handle: w.about.Handle, Recipe: w.recipe.Document()}
 		w.state = message.State{}
@@ -239,15 +256,23 @@ func (a *app) load(ctx context.Context, w *workspace) error {
 	if w.rows, err = message.DecodeRows(got.rows); err != nil {
 		return err
 	}
+	w.base = w.rows
+	if w.recipe.Done > 0 || w.recipe.HasAt {
+		if w.base, err = message.DecodeRows(unedited); err != nil {
+			return err
+		}
+	}
 	if old := a.open; old != nil && old.about.Handle != w.about.Handle {
 		go a.worker.do(context.Background(), message.Close, message.CloseRequest{Handle: old.about.Handle}, nil, nil, nil)
 	}
 	a.closePanel()
 	a.open = w
 	pause()
+	a.inspect.forget()
 	a.tree.reset()
 	a.tree.set(w.rows)
 	a.draw()
+	a.readCode()
 	a.tellOpen()
 	return nil
 }
@@ -283,6 +308,7 @@ func (a *app) edit(change func(r *model.Recipe) bool, fail func(error), done fun
 		w.effects = append(append([]message.Step(nil), st.Steps...), w.effects[min(len(st.Steps), len(w.effects)):]...)
 		w.effects = w.effects[:min(len(w.effects), len(next.Steps))]
 		pause()
+		a.inspect.forget()
 		a.tree.set(rows)
 		a.draw()
 		if done != nil {
@@ -310,7 +336,7 @@ func (a *app) setAt(path string) {
 	if !a.closePanel() {
 		return
 	}
-	a.edit(func(r *model.Recipe) bool { r.At, r.HasAt = path, true; return true }, nil, nil)
+	a.edit(func(r *model.Recipe) bool { r.SetAt(path); return true }, nil, nil)
 }
 
 func count(n int) string { return model.Number(int64(n)) }

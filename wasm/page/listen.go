@@ -57,6 +57,8 @@ func (a *app) act(action string) {
 		}
 	case "close-panel":
 		a.closePanel()
+	case "loss":
+		a.loss()
 	case "leave-out":
 		if e, ok := a.panel.(*exporter); ok {
 			e.leaveOut()
@@ -80,6 +82,9 @@ func (a *app) act(action string) {
 		}
 	}
 	a.actPlace(action)
+	a.actSteps(action)
+	a.actReference(action)
+	a.actInspector(action)
 }
 
 // choose opens the browser's file dialog.
