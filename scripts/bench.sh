@@ -20,19 +20,13 @@ if ! "$python" -c 'import torch' 2>/dev/null; then
   exit 1
 fi
 
-# seconds COMMAND...: the best of three wall-clock times; runs $before first each time, untimed.
-before=:
-seconds() {
-  local best='' t0 t1
-  for _ in 1 2 3; do
-    $before
-    t0=$EPOCHREALTIME
-    "$@" >/dev/null
-    t1=$EPOCHREALTIME
-    best=$(awk -v a="$t0" -v b="$t1" -v m="$best" 'BEGIN { d = b - a; print (m == "" || d < m) ? d : m }')
-  done
-  echo "$best"
+# Each figure is the best of three wall-clock times; the two sides take turns, so that a busy machine is busy for both.
+timed() { # timed COMMAND...: seconds
+  local t0=$EPOCHREALTIME
+  "$@" >/dev/null
+  awk -v a="$t0" -v b="$EPOCHREALTIME" 'BEGIN { print b - a }'
 }
+best() { sort -g | head -n 1; }
 row() { awk -v what="$1" -v a="$2" -v b="$3" -v goal="$4" 'BEGIN { printf "| %s | %.3f s | %.3f s | %.3f | %s |\n", what, a, b, a / b, goal }'; }
 
 if [ ! -e "$dir/big-$gib.pth" ]; then
@@ -49,8 +43,8 @@ torch.save({f"blocks.{i // 10}.part{i % 10}.weight": torch.zeros(4) for i in ran
 PY
 fi
 
+rm -f "$dir"/times.*
 clean() { rm -f "$dir/out.pth"; sync -f "$dir"; }
-before=clean
 copy() { cp "$dir/big-$gib.pth" "$dir/out.pth" && sync "$dir/out.pth"; }
 copy_unsynced() { cp "$dir/big-$gib.pth" "$dir/out.pth"; }
 strip() { "$wr" edit "$dir/big-$gib.pth" -o "$dir/out.pth" --strip-prefix module.; }
@@ -63,17 +57,30 @@ torch.save({k[7:]: v for k, v in d.items()}, sys.argv[2])" "$dir/big-$gib.pth" "
 load_time() { "$python" -c "
 import time, torch, sys
 t = time.perf_counter(); torch.load(sys.argv[1]); print(time.perf_counter() - t)" "$1"; }
-best_load() { for _ in 1 2 3; do load_time "$1"; done | sort -g | head -n 1; }
 
 echo '| what | weightroom | the other | ratio | goal |'
 echo '|---|---|---|---|---|'
-t=$(seconds strip)
-row "edit --strip-prefix of $gib GiB, against cp and sync" "$t" "$(seconds copy)" '1.15'
-row "the same, against cp without sync" "$t" "$(seconds copy_unsynced)" ''
-row "the same, against torch.load and torch.save" "$t" "$(seconds torch_strip)" ''
+for _ in 1 2 3; do
+  for side in strip copy copy_unsynced torch_strip; do
+    clean
+    timed "$side" >>"$dir/times.$side"
+  done
+done
+strip=$(best <"$dir/times.strip")
+row "edit --strip-prefix of $gib GiB, against cp and sync" "$strip" "$(best <"$dir/times.copy")" '1.15'
+row 'the same, against cp without sync' "$strip" "$(best <"$dir/times.copy_unsynced")" ''
+row 'the same, against torch.load and torch.save' "$strip" "$(best <"$dir/times.torch_strip")" ''
 clean
-before=:
-t=$(seconds "$wr" ls --json "$dir/keys.pth")
-row 'ls --json of 100,000 keys, against torch.load alone' "$t" "$(best_load "$dir/keys.pth")" '0.2'
-row 'the same, against a python that loads it' "$t" "$(seconds "$python" -c 'import sys, torch; torch.load(sys.argv[1])' "$dir/keys.pth")" ''
-row "ls --json of $gib GiB, against torch.load alone" "$(seconds "$wr" ls --json "$dir/big-$gib.pth")" "$(best_load "$dir/big-$gib.pth")" ''
+
+list() { "$wr" ls --json "$1"; }
+whole_python() { "$python" -c 'import sys, torch; torch.load(sys.argv[1])' "$1"; }
+for file in keys big-$gib; do
+  for _ in 1 2 3; do
+    timed list "$dir/$file.pth" >>"$dir/times.list"
+    load_time "$dir/$file.pth" >>"$dir/times.load"
+    timed whole_python "$dir/$file.pth" >>"$dir/times.python"
+  done
+  row "ls --json of $file.pth, against torch.load alone" "$(best <"$dir/times.list")" "$(best <"$dir/times.load")" '0.2'
+  row 'the same, against a python that loads it' "$(best <"$dir/times.list")" "$(best <"$dir/times.python")" ''
+  rm "$dir"/times.*
+done

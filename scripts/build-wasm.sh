@@ -17,6 +17,7 @@ mkdir -p "$work/out"
 
 GOOS=js GOARCH=wasm go build -trimpath -buildvcs=false -ldflags='-s -w -buildid=' -o "$work/weightroom.wasm" ./wasm
 cp "$(go env GOROOT)/lib/wasm/wasm_exec.js" "$work/wasm_exec.js"
+cp wasm/simd/simd.js wasm/simd/simd.wasm "$work/"
 cp web/policy.js web/boot.js web/worker.js web/icon*.* "$work/"
 mkdir "$work/styles"
 cp web/styles/*.css "$work/styles/"
@@ -45,7 +46,7 @@ place() {
   fi
 }
 place "$work/weightroom.wasm" weightroom.wasm
-for f in wasm_exec.js policy.js boot.js worker.js; do place "$work/$f" "$f"; done
+for f in simd.wasm simd.js wasm_exec.js policy.js boot.js worker.js; do place "$work/$f" "$f"; done
 for f in "$work"/icon*.*; do place "$f" "$(basename "$f")"; done
 for f in "$work"/styles/*.css; do place "$f" "styles/$(basename "$f")"; done
 

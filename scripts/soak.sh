@@ -65,10 +65,15 @@ if [ "$kills" != 0 ]; then
 fi
 
 if [ "$fuzztime" != 0 ]; then
+  echo '== every truncation of twelve small files, and every byte of them changed'
+  WEIGHTROOM_DAMAGE=all go test -run '^TestDamage$' -v -timeout 30m ./statedict | grep -v '^==='
+  echo '== two clean builds of the page'
+  for n in 1 2; do GOCACHE=$dir/cache$n scripts/build-wasm.sh "$dir/page$n" >/dev/null; done
+  diff -r "$dir/page1" "$dir/page2" || fail 'two builds differ'
   for pkg in $(go list ./statedict/... ./internal/...); do
     for target in $(go test -list '^Fuzz' "$pkg" | grep '^Fuzz' || true); do
       echo "== $pkg $target for $fuzztime"
-      go test -run '^$' -fuzz "^$target\$" -fuzztime "$fuzztime" "$pkg"
+      go test -run '^$' -fuzz "^$target\$" -fuzztime "$fuzztime" -fuzzminimizetime 10x "$pkg"
     done
   done
 fi

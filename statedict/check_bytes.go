@@ -26,11 +26,15 @@ func (cp *Checkpoint) CheckBytes(ctx context.Context, progress Progress) (faults
 		}
 		return nil
 	}
-	if o := cp.origin; o != nil && o.archive != nil && !cp.edited {
-		for k := range o.archive.Records {
-			i := o.archive.Order(k)
-			rec := &o.archive.Records[i]
-			r, err := o.archive.Open(i)
+	if o := cp.origin; o != nil && o.source != nil && !cp.edited {
+		a, err := o.open()
+		if err != nil {
+			return []Finding{{Code: Code(err), Message: err.Error()}}, 0, nil
+		}
+		for k := range a.Records {
+			i := a.Order(k)
+			rec := &a.Records[i]
+			r, err := a.Open(i)
 			if err != nil {
 				err = torchfileError(o.source, "zip archive", err)
 				faults = append(faults, Finding{Code: Code(err), Path: rec.Name, Message: err.Error()})

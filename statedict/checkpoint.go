@@ -108,20 +108,20 @@ type Part struct {
 type Storage struct {
 	Key      string // as the file names it; empty for storages made by an operation
 	Location string // device tag: "cpu", "cuda:0"
-	DType    DType  // dtype of the storage class; UInt8 where untyped
 	NBytes   int64
 	Data     Extent
-	// BigEndian: the bytes are swapped, element by element, when read.
-	BigEndian bool
-	// Of is set for a storage that an operation made: the row-major elements of a view of another storage. Data is unused.
-	Of *View
+	DType    DType // dtype of the storage class; UInt8 where untyped
 	// Cast is the dtype its elements are converted to when read; the zero value means as stored.
 	Cast DType
-	// Missing says why there are no bytes behind it ("record data/3 is not in the file"); "" for a good storage.
-	Missing string
+	// BigEndian: the bytes are swapped, element by element, when read.
+	BigEndian bool
 	// Used says how many entries reach it.
 	Used int32
-	rec  int32 // its record in origin.archive
+	// Of is set for a storage that an operation made: the row-major elements of a view of another storage. Data is unused.
+	Of *View
+	// Missing says why there are no bytes behind it ("record data/3 is not in the file"); "" for a good storage.
+	Missing string
+	rec     int32 // its record in origin.archive
 }
 
 // Global is a name that a pickle asks to import.
@@ -169,9 +169,27 @@ type origin struct {
 	prefix    string // archive prefix, without the slash
 	profile   string // torchfile profile of the record order
 	alignment int64
-	archive   *torchfile.Archive
-	source    *Source
-	modules   []pickle.Module // source records of a legacy file
+	source    *Source // the archive; nil where the storages come from several
+	directory torchfile.Options
+	// archive is kept where records are found lazily. Else it is read again when an export or a check needs it: its 80 bytes a
+	// tensor are a seventh of what an open checkpoint costs.
+	archive *torchfile.Archive
+	modules []pickle.Module // source records of a legacy file
+}
+
+// open answers the archive; nil without an error where there is none.
+func (o *origin) open() (*torchfile.Archive, error) {
+	if o == nil || o.source == nil || o.archive != nil {
+		if o == nil {
+			return nil, nil
+		}
+		return o.archive, nil
+	}
+	a, err := torchfile.ReadDirectory(o.source.R, o.source.Size, o.directory)
+	if err != nil {
+		return nil, torchfileError(o.source, "zip archive", err)
+	}
+	return a, nil
 }
 
 // Text is a named piece of text.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/weightroom/weightroom/statedict/internal/pickle"
@@ -66,7 +67,7 @@ func (op *opener) checkpoint(files []*Source) (cp *Checkpoint, err error) {
 	if err != nil {
 		return nil, err
 	}
-	cp.Storages = op.storages
+	cp.Storages = slices.Clone(op.storages) // without the room that append left
 	cp.found = append(op.findings, cp.Findings...)
 	cp.Globals = op.globals
 	cp.Sources = files

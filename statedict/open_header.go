@@ -103,7 +103,7 @@ func (op *opener) npz(src *Source, a *torchfile.Archive) (*Checkpoint, error) {
 		if err != nil {
 			return nil, torchfileError(src, "zip archive", err)
 		}
-		x := Extent{Source: src, Off: off, Len: rec.CompressedSize, Method: Deflated, Skip: h.DataOff}
+		x := Extent{Source: src, Off: off, Len: rec.CompressedSize, Method: Deflated, more: &extentMore{skip: h.DataOff}}
 		if rec.Method == torchfile.Stored {
 			x = Extent{Source: src, Off: off + h.DataOff, Len: h.NBytes}
 		}

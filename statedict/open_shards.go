@@ -25,6 +25,10 @@ func (op *opener) shards(files []*Source) (*Checkpoint, error) {
 	} else if rest, err = inOrder(index, rest); err != nil {
 		return nil, err
 	}
+	if len(rest) == 0 {
+		return nil, &FormatError{Code: "E_FORMAT", Format: "shard index", Offset: -1, Msg: "names none of the files that were given with it",
+			Hint: "open the index together with its shards", Err: ErrNotCheckpoint}
+	}
 	u := union{op: op, at: map[string]int{}}
 	var contents []shards.Contents
 	for _, src := range rest {
@@ -127,7 +131,7 @@ func (u *union) add(src *Source) (keys []string, err error) {
 		u.root = &pickle.Dict{Class: d.Class, Args: d.Args, Attrs: d.Attrs}
 		u.cp.root = u.root
 		if part.origin != nil {
-			part.origin.archive = nil
+			part.origin.source, part.origin.archive = nil, nil
 		}
 	} else if part.Format != u.cp.Format {
 		u.op.finding("F_UNSUPPORTED", src.Name, "is a %s file, the first shard is %s", part.Format, u.cp.Format)

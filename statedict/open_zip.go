@@ -25,7 +25,7 @@ func (op *opener) zip(src *Source) (*Checkpoint, error) {
 	}
 	switch a.Kind {
 	case torchfile.TorchSave:
-		return op.torchZip(src, a)
+		return op.torchZip(src, a, opt)
 	case torchfile.TorchScript, torchfile.TorchScriptLite:
 		return op.torchScript(src, a)
 	case torchfile.NPZ:
@@ -34,7 +34,7 @@ func (op *opener) zip(src *Source) (*Checkpoint, error) {
 	return nil, &FormatError{Code: "E_FORMAT", Offset: -1, Msg: "this is a " + a.Kind.String() + ", which is not read here", Hint: archiveHint(a.Kind), Err: ErrNotCheckpoint}
 }
 
-func (op *opener) torchZip(src *Source, a *torchfile.Archive) (*Checkpoint, error) {
+func (op *opener) torchZip(src *Source, a *torchfile.Archive, opt torchfile.Options) (*Checkpoint, error) {
 	pk, err := op.recordPickle(src, a, a.Pickle)
 	if err != nil {
 		return nil, err
@@ -44,8 +44,11 @@ func (op *opener) torchZip(src *Source, a *torchfile.Archive) (*Checkpoint, erro
 	for _, node := range pk.Storages {
 		op.add(node, r.storage(op, "data/", node))
 	}
-	return &Checkpoint{Format: TorchZip, root: pk.Root, lenient: a.Ambiguous,
-		origin: &origin{prefix: a.Prefix, profile: string(a.Profile), alignment: a.Alignment, archive: a, source: src}}, nil
+	from := &origin{prefix: a.Prefix, profile: string(a.Profile), alignment: a.Alignment, source: src, directory: opt}
+	if op.opt.LazyHeaders {
+		from.archive = a
+	}
+	return &Checkpoint{Format: TorchZip, root: pk.Root, lenient: a.Ambiguous, origin: from}, nil
 }
 
 // recordPickle loads the pickle in record i. A checksum that does not match is a finding: torch never looks at it.
@@ -117,7 +120,7 @@ func (r *records) storage(op *opener, folder string, node *pickle.Storage) Stora
 	}
 	at := recordAt{r, i}
 	if op.opt.LazyHeaders {
-		st.Data.at = at
+		st.Data.more = &extentMore{at: at}
 		return st
 	}
 	off, err := at.DataOffset()

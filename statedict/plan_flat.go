@@ -1,11 +1,16 @@
 package statedict
 
 import (
+	"cmp"
 	"fmt"
 	"sort"
 	"strings"
 
+	"github.com/weightroom/weightroom/statedict/internal/gguf"
+	"github.com/weightroom/weightroom/statedict/internal/npy"
 	"github.com/weightroom/weightroom/statedict/internal/pickle"
+	"github.com/weightroom/weightroom/statedict/internal/safetensors"
+	"github.com/weightroom/weightroom/statedict/internal/torchfile"
 )
 
 // flatTensor is one tensor of a format that knows names and row-major bytes, nothing else.
@@ -17,21 +22,15 @@ type flatTensor struct {
 
 // flatten lists the tensors of cp under the names that a header format gives them: the keys alone where one mapping
 // holds them all, else full paths. What such a format cannot hold is one error with every path: objects that are no
-// tensors, keys that are no strings, sparse and other composite tensors, tensors without bytes.
+// tensors, keys that are no strings, sparse and other composite tensors, tensors without bytes, dtypes that the format lacks.
 func (cp *Checkpoint) flatten(f Format) ([]flatTensor, error) {
-	var bad []string
+	var objects, bad []string
 	for o := range cp.Objects() {
 		// Containers that are empty or met again hold nothing that would be lost.
 		if o.IsRef || o.emptyContainer() {
 			continue
 		}
-		bad = append(bad, o.Path)
-	}
-	if len(bad) > 0 {
-		return nil, &UnsupportedError{
-			What: fmt.Sprintf("%s holds tensors only, and these are none:", f), Keys: bad,
-			Hint: "drop them with drop_objects (--drop-objects " + strings.Join(topLevel(bad), ",") + "), or write a torch file",
-		}
+		objects = append(objects, o.Path)
 	}
 	bare := true
 	for i := range cp.Entries {
@@ -52,19 +51,47 @@ func (cp *Checkpoint) flatten(f Format) ([]flatTensor, error) {
 			bad = append(bad, fmt.Sprintf("%s (%s)", e.Path(), e.Info.Layout))
 		case e.Info != nil && e.Info.Class != "":
 			bad = append(bad, fmt.Sprintf("%s (%s)", e.Path(), e.Info.Class))
-		case e.Info != nil && e.Info.Code != "" && f != cp.Format:
+		case e.Info != nil && e.Info.Code != "" && (f != cp.Format || f == NPZ):
 			bad = append(bad, fmt.Sprintf("%s (%s)", e.Path(), e.Info.Code))
 		case e.Storage == NoStorage:
 			bad = append(bad, e.Path()+" (no data)")
-		case e.DType.IsQuantized():
+		case f == NPZ && unsafeMember(name) != "":
+			bad = append(bad, fmt.Sprintf("%s (the name %s, and an npz is unpacked into files)", e.Path(), unsafeMember(name)))
+		case e.DType.IsQuantized(), (e.Info == nil || e.Info.Code == "") && !f.holds(e.DType):
 			bad = append(bad, fmt.Sprintf("%s (%s)", e.Path(), e.DType))
 		}
 	}
 	bad = append(bad, cp.oddKeys()...)
-	if len(bad) > 0 {
-		return nil, &UnsupportedError{What: fmt.Sprintf("%s cannot hold these:", f), Keys: bad, Hint: "drop them, or write a torch file"}
+	hint := "drop them with drop_objects (--drop-objects " + strings.Join(topLevel(objects), ",") + "), or write a torch file"
+	switch {
+	case len(objects) > 0 && len(bad) > 0:
+		return nil, &UnsupportedError{What: fmt.Sprintf("%s holds tensors only, and these are none, or of kinds that it lacks:", f), Keys: append(objects, bad...), Hint: hint}
+	case len(objects) > 0:
+		return nil, &UnsupportedError{What: fmt.Sprintf("%s holds tensors only, and these are none:", f), Keys: objects, Hint: hint}
+	case len(bad) > 0:
+		return nil, &UnsupportedError{What: fmt.Sprintf("%s cannot hold these:", f), Keys: bad, Hint: "drop or cast them, or write a torch file"}
 	}
 	return out, cp.group(out)
+}
+
+// unsafeMember says what makes a key unsafe as the name of a file in an archive.
+func unsafeMember(key string) string {
+	return cmp.Or(unsafeKey(key), torchfile.UnsafeName(key+".npy"))
+}
+
+// holds tells whether the format has the dtype, by any name.
+func (f Format) holds(d DType) (ok bool) {
+	switch f {
+	case Safetensors:
+		_, ok = safetensors.CodeOf(d)
+	case NPZ:
+		_, _, ok = npy.DescrOf(d)
+	case GGUF:
+		_, ok = gguf.TypeOf(d)
+	default:
+		ok = true
+	}
+	return ok
 }
 
 // emptyContainer tells a row that stands for {} or [].

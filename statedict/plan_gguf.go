@@ -27,19 +27,12 @@ func planGGUF(cp *Checkpoint, o *PlanOptions) (*Plan, error) {
 		p.Report.Warnings = append(p.Report.Warnings, `general.architecture is "unknown": a program that runs the model needs the real one`)
 	}
 	tensors := make([]gguf.Tensor, len(ts))
-	var bad []string
 	for i, t := range ts {
-		code, ok := gguf.TypeOf(t.entry.DType)
+		code, _ := gguf.TypeOf(t.entry.DType)
 		if info := t.entry.Info; info != nil && info.Code != "" {
-			code, ok = gguf.ParseType(info.Code)
-		}
-		if !ok {
-			bad = append(bad, t.name+" ("+t.entry.DType.String()+")")
+			code, _ = gguf.ParseType(info.Code)
 		}
 		tensors[i] = gguf.Tensor{Name: t.name, Type: code, Shape: t.entry.Shape}
-	}
-	if len(bad) > 0 {
-		return nil, &UnsupportedError{What: "gguf has no type for these:", Keys: bad, Hint: "cast them to float32 or float16, or drop them"}
 	}
 	l, err := gguf.Emit(kv, tensors)
 	if err != nil {

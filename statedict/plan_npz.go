@@ -27,18 +27,9 @@ func planNPZ(cp *Checkpoint, o *PlanOptions) (*Plan, error) {
 	}
 	p := &Plan{}
 	f := File{Name: o.Name}
-	var bad []string
 	z := npzWriter{f: &f}
 	for _, t := range ts {
-		if why := unsafeKey(t.name); why != "" {
-			bad = append(bad, fmt.Sprintf("%s (the name %s, and an npz is unpacked into files)", t.name, why))
-			continue
-		}
-		_, exact, ok := npy.DescrOf(t.entry.DType)
-		if !ok {
-			bad = append(bad, fmt.Sprintf("%s (%s)", t.name, t.entry.DType))
-			continue
-		}
+		_, exact, _ := npy.DescrOf(t.entry.DType)
 		if !exact {
 			p.Report.Warnings = append(p.Report.Warnings, fmt.Sprintf("%q: numpy has no %s; its bytes are written as unsigned integers", t.name, t.entry.DType))
 		}
@@ -53,9 +44,6 @@ func planNPZ(cp *Checkpoint, o *PlanOptions) (*Plan, error) {
 		if err := z.member(t.name+".npy", header, data); err != nil {
 			return nil, err
 		}
-	}
-	if len(bad) > 0 {
-		return nil, &UnsupportedError{What: "numpy has no type for these:", Keys: bad, Hint: "cast them, drop them, or write a torch file"}
 	}
 	z.finish()
 	p.Files = []File{f}

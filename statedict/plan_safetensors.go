@@ -51,17 +51,11 @@ func (cp *Checkpoint) safetensorsMetadata(dropped map[string]string) []safetenso
 
 func (cp *Checkpoint) safetensorsFile(ts []flatTensor, meta []safetensors.Pair) (*File, error) {
 	entries := make([]safetensors.Entry, len(ts))
-	var bad []string
 	for i, t := range ts {
 		entries[i] = safetensors.Entry{Name: t.name, DType: t.entry.DType, Shape: t.entry.Shape}
 		if info := t.entry.Info; info != nil && info.Code != "" {
 			entries[i].Code = info.Code
-		} else if _, ok := safetensors.CodeOf(t.entry.DType); !ok {
-			bad = append(bad, fmt.Sprintf("%s (%s)", t.name, t.entry.DType))
 		}
-	}
-	if len(bad) > 0 {
-		return nil, &UnsupportedError{What: "safetensors has no dtype for these:", Keys: bad, Hint: "cast them, drop them, or write a torch file"}
 	}
 	l, err := safetensors.Emit(entries, meta)
 	if err != nil {

@@ -86,6 +86,12 @@ func (cp *Checkpoint) torchZipFile(root pickle.Value, o *PlanOptions) (*File, []
 		keys[i] = strconv.Itoa(i)
 	}
 	from := cp.zipOrigin()
+	var source *torchfile.Archive
+	if cp.Format == TorchZip {
+		if source, err = cp.origin.open(); err != nil {
+			return nil, nil, err
+		}
+	}
 	names := torchfile.RecordNames(torchfile.Profile(from.profile), keys)
 	recs := make([]zipRecord, len(names))
 	for i, name := range names {
@@ -99,7 +105,7 @@ func (cp *Checkpoint) torchZipFile(root pickle.Value, o *PlanOptions) (*File, []
 		if names[i] == torchfile.SerializationIDName {
 			// Records whose checksum is not known before they are converted count as 0; readers only log the id.
 			id := []byte(torchfile.SerializationID(names[:i], crcsOf(recs[:i])))
-			cp.keepNameHalf(id, names)
+			keepNameHalf(source, id, names)
 			recs[i] = literalRecord(id)
 			layout[i].Size = int64(len(id))
 		}
@@ -108,7 +114,7 @@ func (cp *Checkpoint) torchZipFile(root pickle.Value, o *PlanOptions) (*File, []
 	if err != nil {
 		return nil, nil, &UnsupportedError{What: err.Error()}
 	}
-	return cp.assemble(l, recs), warnings, nil
+	return cp.assemble(source, l, recs), warnings, nil
 }
 
 // crcsOf are the checksums of the records that are not empty.
@@ -124,12 +130,8 @@ func crcsOf(recs []zipRecord) []uint32 {
 
 // keepNameHalf gives a serialization id the first half of the source's where the records have the same names: builds of
 // torch with another C++ library hash names in another way.
-func (cp *Checkpoint) keepNameHalf(id []byte, names []string) {
-	if cp.Format != TorchZip || cp.origin == nil || cp.origin.archive == nil {
-		return
-	}
-	a := cp.origin.archive
-	if len(a.SerializationID) != len(id) || a.Len() != len(names) {
+func keepNameHalf(a *torchfile.Archive, id []byte, names []string) {
+	if a == nil || len(a.SerializationID) != len(id) || a.Len() != len(names) {
 		return
 	}
 	for k, name := range names {
@@ -228,21 +230,21 @@ func (cp *Checkpoint) storageRecord(node *pickle.Storage) (zipRecord, error) {
 }
 
 // run is where the source has record i of the output, header and descriptor included, byte for byte.
-func (cp *Checkpoint) run(st *Storage, l *torchfile.Layout, i int) (Extent, bool) {
-	if st == nil || cp.origin == nil || cp.origin.archive == nil || st.Data.Source != cp.origin.source {
+func (cp *Checkpoint) run(a *torchfile.Archive, st *Storage, l *torchfile.Layout, i int) (Extent, bool) {
+	if st == nil || a == nil || st.Data.Source != cp.origin.source {
 		return Extent{}, false
 	}
-	e, ok := cp.origin.archive.Run(int(st.rec), l, i)
+	e, ok := a.Run(int(st.rec), l, i)
 	return Extent{Source: st.Data.Source, Off: e.Off, Len: e.Len}, ok
 }
 
 // assemble turns records into the segments of one file.
-func (cp *Checkpoint) assemble(l *torchfile.Layout, recs []zipRecord) *File {
+func (cp *Checkpoint) assemble(source *torchfile.Archive, l *torchfile.Layout, recs []zipRecord) *File {
 	f := &File{Size: l.Size()}
 	sums := make([]Sum, len(recs))
 	for i := range recs {
 		r := &recs[i]
-		if run, ok := cp.run(r.whole, l, i); ok {
+		if run, ok := cp.run(source, r.whole, l, i); ok {
 			f.add(Copy{run})
 			continue
 		}

@@ -155,7 +155,9 @@ type inflatedAt struct {
 func (z *inflatedAt) ReadAt(p []byte, off int64) (int, error) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	off += z.x.Skip
+	if z.x.more != nil {
+		off += z.x.more.skip
+	}
 	if z.r == nil || off < z.pos {
 		z.r, z.pos = flate.NewReader(&extentReader{x: z.x}), 0
 	}

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -173,14 +175,83 @@ func TestReencode(t *testing.T) {
 			for at < len(want) && at < len(out[0]) && want[at] == out[0][at] {
 				at++
 			}
-			t.Logf("%s: %d bytes for %d, differs from byte %d on", filepath.Base(file), len(out[0]), len(want), at)
+			name, why := filepath.Base(file), ""
+			for _, r := range rewritten {
+				if ok, _ := filepath.Match(r[0], name); ok {
+					why = r[1]
+				}
+			}
+			if why == "" {
+				t.Errorf("%s: %d bytes for %d, differs from byte %d on, and nobody knows why", name, len(out[0]), len(want), at)
+			}
+			t.Logf("%s: %d bytes for %d, differs from byte %d on: %s", name, len(out[0]), len(want), at, why)
 		}
 	}
 	t.Logf("byte-identical: %v of %v", same, total)
 	// What must not regress; the count is only known with the corpus.
-	if os.Getenv("WEIGHTROOM_CORPUS") != "" && same[statedict.TorchZip] < reencoded {
-		t.Errorf("%d torch zip files came out identical, %d did before", same[statedict.TorchZip], reencoded)
+	if os.Getenv("WEIGHTROOM_CORPUS") == "" {
+		return
+	}
+	for f, n := range reencoded {
+		if same[f] < n {
+			t.Errorf("%d %s files came out identical, %d did before", same[f], f, n)
+		}
 	}
 }
 
-const reencoded = 101
+var reencoded = map[statedict.Format]int{statedict.TorchZip: 119, statedict.TorchLegacy: 61}
+
+// rewritten are the files that come out otherwise, with the reason: torch 1.13 to today would not write them as they stand.
+var rewritten = [][2]string{
+	{"*_proto1*", "another pickle protocol than 2"}, {"*_proto4*", "another pickle protocol than 2"}, {"*_proto5*", "another pickle protocol than 2"},
+	{"proto4.pt", "another pickle protocol than 2"}, {"proto5_legacy.pt", "another pickle protocol than 2"}, {"protocol4.pth", "another pickle protocol than 2"},
+	{"lpips__*", "Python 2 wrote it: byte strings, pairs as lists"}, {"pytorch_resnet_cifar10__*", "Python 2 wrote it"},
+	{"*udacity__*", "the location cuda:0 is a string for each id in some torch versions, one for all in others"},
+	{"pytorch__test_conv2d_*", "torch 1.6 to 1.9 wrote addresses as keys"},
+	{"legacy_trailing.pt", "bytes behind the end"}, {"legacy_two_objects.pt", "a second document behind the first"},
+	{"legacy_view_metadata.pt", "windows of a storage become views"},
+	{"newer_*", "put together by a zip tool"}, {"zip_*", "put together by a zip tool"}, {"zip64.pt", "put together by a zip tool"},
+	{"cgcnn__*", "the location cuda:0, as above"}, {"cuda.pth", "made by hand, with one string for all locations"},
+	{"v3_fp8_unsigned.pth", "made by hand"}, {"numpy_namespace.pth", "not looked into: same length, memo numbers differ"},
+	{"rezipped_*", "put together by a zip tool"}, {"big_endian.pth", "the bytes are little-endian now"},
+}
+
+// TestCastCounts casts values beyond float16 and below it: the export and its dry run count the same.
+func TestCastCounts(t *testing.T) {
+	header := `{"a":{"dtype":"F32","shape":[4],"data_offsets":[0,16]}}         `
+	file := binary.LittleEndian.AppendUint64(nil, uint64(len(header)))
+	file = append(file, header...)
+	for _, v := range []float32{1e6, 1e-12, 1, 0} {
+		file = binary.LittleEndian.AppendUint32(file, math.Float32bits(v))
+	}
+	cp, err := statedict.Open(context.Background(), statedict.Source{Name: "a", R: bytes.NewReader(file), Size: int64(len(file))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	recipe, err := statedict.ParseRecipe([]byte(`{recipe: 1, steps: [{cast: float16}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	half, _, err := recipe.Apply(cp, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := statedict.NewPlan(half, statedict.TorchZip, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.CountCasts(context.Background(), nil); err != nil {
+		t.Fatal(err)
+	}
+	want := statedict.CastReport{Overflowed: 1, Flushed: 1}
+	if got := p.Files[0].Cast; got != want {
+		t.Errorf("dry run %+v, want %+v", got, want)
+	}
+	p.Files[0].Cast = statedict.CastReport{}
+	if err := p.Files[0].Write(context.Background(), io.Discard, nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := p.Files[0].Cast; got != want {
+		t.Errorf("written %+v, want %+v", got, want)
+	}
+}

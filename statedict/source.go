@@ -24,13 +24,18 @@ const (
 type Extent struct {
 	Source   *Source
 	Off, Len int64
-	Method   Method
 	// CRC is the CRC-32 of the (inflated) bytes where the container gives it, valid when HasCRC.
 	CRC    uint32
 	HasCRC bool
-	// Skip is how many inflated bytes of a deflated extent come before the storage: an npy header.
-	Skip int64
-	// at finds Off where it is not known before the record's local header is read; nil once Off is valid.
+	Method Method
+	more   *extentMore
+}
+
+// extentMore is what few extents have.
+type extentMore struct {
+	// skip is how many inflated bytes of a deflated extent come before the storage: an npy header.
+	skip int64
+	// at finds Off where it is not known before the record's local header is read; nil where Off is valid.
 	at locator
 }
 
@@ -39,13 +44,13 @@ type locator interface{ DataOffset() (int64, error) }
 
 // resolve returns x with a valid Off.
 func (x Extent) resolve() (Extent, error) {
-	if x.at == nil {
+	if x.more == nil || x.more.at == nil {
 		return x, nil
 	}
-	off, err := x.at.DataOffset()
+	off, err := x.more.at.DataOffset()
 	if err != nil {
 		return x, err
 	}
-	x.Off, x.at = off, nil
+	x.Off, x.more = off, &extentMore{skip: x.more.skip}
 	return x, nil
 }

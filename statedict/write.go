@@ -43,6 +43,36 @@ func (f *File) Write(ctx context.Context, w io.Writer, progress Progress) error 
 	return nil
 }
 
+// CountCasts reads what the plan's casts read, writes nothing, and leaves in each file's Cast what they would lose: the dry run
+// of Write. progress counts the bytes that they give. A plan without casts reads nothing.
+func (p *Plan) CountCasts(ctx context.Context, progress Progress) error {
+	out := &output{ctx: ctx, w: io.Discard, progress: progress}
+	for i := range p.Files {
+		f := &p.Files[i]
+		f.Cast = CastReport{}
+		for _, s := range f.Segments {
+			if s, ok := s.(Convert); ok && (s.To != s.View.DType || len(s.Via) > 0) {
+				if err := out.segment(f, s, nil); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// CastBytes is how many bytes CountCasts counts.
+func (p *Plan) CastBytes() (n int64) {
+	for i := range p.Files {
+		for _, s := range p.Files[i].Segments {
+			if s, ok := s.(Convert); ok && (s.To != s.View.DType || len(s.Via) > 0) {
+				n += s.Len()
+			}
+		}
+	}
+	return n
+}
+
 // summed marks the segments whose CRC a later Sum needs.
 func (f *File) summed() []bool {
 	need := make([]bool, len(f.Segments))
@@ -88,7 +118,14 @@ func (o *output) segment(f *File, s Segment, crcs []uint32) error {
 		return o.copy(s.Extent)
 	case Convert:
 		r := s.Open(&f.Cast)
-		return o.stream(r, s.Len())
+		if err := o.stream(r, s.Len()); err != nil {
+			return err
+		}
+		// The counts are complete at the end of the reader, which stands behind the last byte.
+		if n, err := r.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+			return fmt.Errorf("a conversion gives more than its %d bytes (%v)", s.Len(), err)
+		}
+		return nil
 	}
 	return fmt.Errorf("segment of unknown kind %T", s)
 }

@@ -7,6 +7,7 @@ import (
 	"syscall/js"
 
 	"github.com/weightroom/weightroom/wasm/page"
+	_ "github.com/weightroom/weightroom/wasm/simd" // casts on vectors; boot.js and worker.js give it its imports
 	"github.com/weightroom/weightroom/wasm/worker"
 )
 

@@ -1,5 +1,5 @@
-// Starts the Go program. It is fetched and compiled once; the page and its worker share the compiled module, and so do several
-// frames of this page in one window.
+// Starts the Go program. It is fetched and compiled once; the page and its worker share the compiled module. Several frames of
+// one site share it as well where the browser does so by itself: it knows the same bytes again.
 //
 // The worker starts from a blob: address, because only such a worker is bound by the content security policy of this page.
 "use strict";
@@ -21,30 +21,23 @@
   };
   const compile = async () =>
     WebAssembly.compileStreaming(new Response(await program(), { headers: { "content-type": "application/wasm" } }));
-  // Frames beside this one, of this origin: reading anything of another origin's throws.
-  const shared = () => {
-    for (let i = 0; parent !== window && i < parent.length; i++) {
-      try {
-        if (parent[i] !== window && parent[i].weightroomModule?.[names.wasm]) return parent[i].weightroomModule[names.wasm];
-      } catch {}
-    }
-  };
   const source = async () => {
-    const texts = await Promise.all([names.exec, names.worker].map(async (n) => (await fetch(address(n))).text()));
+    const texts = await Promise.all([names.exec, names.imports, names.worker].map(async (n) => (await fetch(address(n))).text()));
     return URL.createObjectURL(new Blob(texts, { type: "text/javascript" }));
   };
 
   try {
-    const own = shared()?.catch(compile) ?? compile();
-    globalThis.weightroomModule = { [names.wasm]: own };
-    const [module, worker] = await Promise.all([own, source()]);
+    // Casts run on vectors where the browser has them, else in plain Go, with the same bits.
+    const helper = WebAssembly.compileStreaming(fetch(address(names.vectors))).catch(() => null);
+    const [module, worker, vectors] = await Promise.all([compile(), source(), helper]);
     weightroom.spawn = () => {
       const w = new Worker(weightroom.script(worker));
-      w.postMessage(module);
+      w.postMessage({ module, vectors });
       return w;
     };
     weightroom.lock(worker);
     const go = new Go();
+    weightroomSIMD(go);
     await go.run(await WebAssembly.instantiate(module, go.importObject));
     throw new Error("the program ended");
   } catch (err) {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -35,8 +36,15 @@ type env struct {
 	maxUnpacked string
 }
 
+// memoryTarget is where the collector begins to work harder, in bytes: below the 256 MB that no file may make the command pass,
+// whatever the machine is busy with. The environment variable GOMEMLIMIT, where it is set, decides instead.
+const memoryTarget = 208 << 20
+
 // Main runs the command line args and returns the exit code.
 func Main(args []string, in io.Reader, out, errOut io.Writer) int {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryTarget)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), endSignals...)
 	defer stop()
 	e := &env{in: in, out: out, err: errOut}

@@ -104,7 +104,14 @@ func (e *env) edit(ctx context.Context, paths []string, o *editFlags, ops *opLis
 			return err
 		}
 	}
-	if !o.dryRun {
+	if o.dryRun {
+		update, done := e.progress("reading what is cast", plan.CastBytes())
+		err := plan.CountCasts(ctx, update)
+		done()
+		if err != nil {
+			return err
+		}
+	} else {
 		var total int64
 		for i := range plan.Files {
 			total += plan.Files[i].Size

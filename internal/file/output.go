@@ -116,17 +116,13 @@ func (x *Export) Run(ctx context.Context) (err error) {
 		written = append(written, statedict.Source{Name: f.Name, R: r, Size: info.Size()})
 	}
 	if err := statedict.Verify(ctx, x.Plan, written...); err != nil {
+		if changed := x.unchanged(); changed != nil { // which explains it
+			return changed
+		}
 		return fmt.Errorf("what was written does not read back as planned: %w", err)
 	}
-	for _, set := range x.Inputs {
-		if err := set.Check(); err != nil {
-			return err
-		}
-	}
-	if x.Check != nil {
-		if err := x.Check(); err != nil {
-			return err
-		}
+	if err := x.unchanged(); err != nil {
+		return err
 	}
 	if err := ctx.Err(); err != nil {
 		return err
@@ -143,6 +139,19 @@ func (x *Export) Run(ctx context.Context) (err error) {
 		}
 	}
 	return syncDir(x.Dir)
+}
+
+// unchanged reports a source that is no longer what was opened.
+func (x *Export) unchanged() error {
+	for _, set := range x.Inputs {
+		if err := set.Check(); err != nil {
+			return err
+		}
+	}
+	if x.Check != nil {
+		return x.Check()
+	}
+	return nil
 }
 
 // part is an output file under its temporary name. It is locked while its writer lives.

@@ -34,6 +34,9 @@ func newSite(t *testing.T, dir, prefix string) *site {
 		s.mu.Lock()
 		s.log = append(s.log, r.Method+" "+r.URL.Path)
 		s.mu.Unlock()
+		if strings.Contains(r.URL.Path, "/assets/") {
+			w.Header().Set("Cache-Control", "max-age=31536000, immutable")
+		}
 		files.ServeHTTP(w, r)
 	})
 	s.Server = httptest.NewServer(s.h)

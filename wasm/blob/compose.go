@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"syscall/js"
+	"time"
 
 	"github.com/weightroom/weightroom/statedict"
 )
@@ -18,9 +19,10 @@ const partSize = 4 << 20
 // Compose is the output file as a Blob of parts: slices of the sources for what is copied, bytes for the rest. Only
 // conversions and the checksums of records that have none are read; progress counts those bytes.
 //
-// What casts lose is added to f.Cast. At most partSize bytes are held at once.
-func Compose(ctx context.Context, f *statedict.File, b *Breath, progress func(done int64)) (js.Value, error) {
-	c := composer{ctx: ctx, file: f, breath: b, progress: progress, covered: map[int][]int{}, sums: map[int]uint32{}}
+// Casts that a device can do go to it, where road has one. What the others lose is added to f.Cast: a device doesn't count.
+// At most partSize bytes are held at once, and two chunks on a device.
+func Compose(ctx context.Context, f *statedict.File, road *Road, b *Breath, progress func(done int64)) (js.Value, error) {
+	c := composer{ctx: ctx, file: f, road: road, breath: b, progress: progress, covered: map[int][]int{}, sums: map[int]uint32{}}
 	for i, s := range f.Segments {
 		if s, ok := s.(statedict.Sum); ok {
 			if s.From < 0 || s.From > s.To || s.To > i {
@@ -50,6 +52,7 @@ func Compose(ctx context.Context, f *statedict.File, b *Breath, progress func(do
 type composer struct {
 	ctx      context.Context
 	file     *statedict.File
+	road     *Road
 	breath   *Breath
 	progress func(int64)
 	parts    js.Value
@@ -74,19 +77,32 @@ func (c *composer) add(i int, s statedict.Segment) error {
 		c.literal(b)
 		c.sum(sums, b)
 	case statedict.Copy:
-		if r, ok := s.Extent.Source.R.(*Remote); ok {
+		switch r := s.Extent.Source.R.(type) {
+		case *Remote:
 			c.flushCopy()
 			return r.copyTo(&converted{composer: c, sums: sums}, s.Extent.Off, s.Extent.Len)
-		}
-		if len(sums) > 0 {
-			if err := c.stream(s, sumOnly{c, sums}); err != nil {
-				return err
+		case *File:
+			if len(sums) > 0 {
+				if err := c.stream(s, sumOnly{c, sums}); err != nil {
+					return err
+				}
 			}
+			c.copy(r, s.Extent)
+		default: // bytes within a pickle, parts of a distributed tensor
+			c.flushCopy()
+			return c.stream(s, &converted{composer: c, sums: sums})
 		}
-		return c.copy(s.Extent)
-	default: // Convert
+	case statedict.Convert:
 		c.flushCopy()
-		return c.stream(s, &converted{composer: c, sums: sums})
+		out := &converted{composer: c, sums: sums}
+		if done, err := c.onDevice(s, out); done || err != nil {
+			return err
+		}
+		start := time.Now()
+		err := c.stream(s, out)
+		c.road.Processor += s.Len()
+		c.road.Spent += time.Since(start)
+		return err
 	}
 	return nil
 }
@@ -117,22 +133,17 @@ func (c *composer) literal(b []byte) {
 }
 
 // copy takes an extent over as a slice; neighbours make one slice, since each costs the browser about 0.25 ms.
-func (c *composer) copy(x statedict.Extent) error {
-	f, ok := x.Source.R.(*File)
-	if !ok {
-		return fmt.Errorf("%s is no file of this page", x.Source.Name)
-	}
+func (c *composer) copy(f *File, x statedict.Extent) {
 	if x.Len == 0 {
-		return nil
+		return
 	}
 	if c.end > c.off && c.from.Equal(f.JS) && c.end == x.Off {
 		c.end += x.Len
-		return nil
+		return
 	}
 	c.flushCopy()
 	c.flushBytes()
 	c.from, c.off, c.end = f.JS, x.Off, x.Off+x.Len
-	return nil
 }
 
 func (c *composer) flushCopy() {
@@ -178,6 +189,7 @@ func (w sumOnly) Write(b []byte) (int, error) {
 type converted struct {
 	*composer
 	sums []int
+	buf  []byte
 }
 
 func (w *converted) Write(b []byte) (int, error) {

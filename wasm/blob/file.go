@@ -37,24 +37,38 @@ func (f *File) Source() statedict.Source {
 	return statedict.Source{Name: f.Name, R: f, Size: f.Size}
 }
 
-func (f *File) fetch(p []byte, off int64) (err error) {
-	if err := f.breath.Take(); err != nil {
+func (f *File) fetch(p []byte, off int64) error {
+	u8, err := f.slice(off, int64(len(p)))
+	if err != nil {
 		return err
 	}
-	defer func() {
-		if e, ok := recover().(js.Error); ok {
-			err = readError(e)
-		}
-	}()
-	slice := f.JS.Call("slice", float64(off), float64(off+int64(len(p))))
-	buf := f.reader.Call("readAsArrayBuffer", slice)
-	if n := js.CopyBytesToGo(p, js.Global().Get("Uint8Array").New(buf)); n != len(p) {
-		return fmt.Errorf("%w: %d of %d bytes could be read", statedict.ErrSourceChanged, n, len(p))
-	}
+	js.CopyBytesToGo(p, u8)
 	if f.Report != nil {
 		f.Report()
 	}
 	return nil
+}
+
+// slice reads n bytes at off into a Uint8Array of their own.
+func (f *File) slice(off, n int64) (u8 js.Value, err error) {
+	if err := f.breath.Take(); err != nil {
+		return js.Value{}, err
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			e, ok := p.(js.Error)
+			if !ok {
+				panic(p)
+			}
+			err = readError(e)
+		}
+	}()
+	buf := f.reader.Call("readAsArrayBuffer", f.JS.Call("slice", float64(off), float64(off+n)))
+	u8 = js.Global().Get("Uint8Array").New(buf)
+	if got := u8.Get("byteLength").Int(); int64(got) != n {
+		return js.Value{}, fmt.Errorf("%w: %d of %d bytes could be read", statedict.ErrSourceChanged, got, n)
+	}
+	return u8, nil
 }
 
 // readError tells a file that is no longer what was picked from other failures. Browsers answer both of the first two

@@ -20,6 +20,10 @@ const (
 	Preview = "preview"  // PreviewRequest -> Previewed
 	Plan    = "plan"     // PlanRequest -> Planned
 	Export  = "export"   // PlanRequest -> Exported and one Blob a file, with Progress on the way
+	Attach  = "attach"   // AttachRequest and File handles -> Attached
+	Check   = "check"    // CheckRequest -> Checked
+	Diff    = "diff"     // CheckRequest -> Diffed
+	Loss    = "loss"     // PreviewRequest -> Lost, with Progress on the way
 	Verify  = "verify"   // VerifyRequest and File handles of what was saved -> nothing
 	Close   = "close"    // CloseRequest -> nothing
 	Cancel  = "cancel"   // CancelRequest; has no reply of its own, the cancelled request answers
@@ -107,6 +111,7 @@ type PlanRequest struct {
 	Format      string
 	Name        string
 	AllowUnsafe bool
+	Road        string // of casts: "auto", "gpu" or "processor"; "" is auto
 }
 
 // Planned says which files an export writes, and how.
@@ -121,8 +126,19 @@ type Planned struct {
 // Exported goes with one Blob for each file. The worker has opened and compared them before it answers.
 type Exported struct {
 	Files     []statedict.FileReport
-	Cast      statedict.CastReport
+	Cast      statedict.CastReport // of what the processor did
+	Road      Road
 	BytesRead int64
+}
+
+// Road is how an export's casts were done.
+type Road struct {
+	Asked       string // "gpu", "processor" or "" where there were no casts
+	Why         string // in words
+	OnDevice    int64  // bytes written by a device
+	OnProcessor int64
+	Rate        float64 // bytes a second
+	Failure     string  // why the device was left; "" for none
 }
 
 // VerifyRequest compares saved files, which go with it, with the last export of that handle.

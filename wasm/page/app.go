@@ -20,12 +20,16 @@ import (
 
 // app is the page and what is open in it.
 type app struct {
-	text   texts.Catalog
-	worker *client
-	open   *workspace // nil before the first file
-	tree   *treeView
-	panel  panel // the open operation or export; nil for none
-	place  place
+	text    texts.Catalog
+	worker  *client
+	open    *workspace // nil before the first file
+	tree    *treeView
+	panel   panel // the open operation or export; nil for none
+	place   place
+	inspect inspector
+
+	others    []*attachment // beside the open file
+	reference reference
 
 	jobs    chan job
 	waiting int // jobs not done
@@ -39,10 +43,11 @@ type workspace struct {
 	names   []string
 	about   message.Opened
 	rows    []message.Row
+	base    []message.Row // of the file as it is
 	state   message.State
 	recipe  model.Recipe
 	effects []message.Step // of recipe.Steps, as far as they were ever done
-	saved   int            // recipe.Done at the last export
+	saved   string         // the recipe's document at the last export
 	url     string         // of a file on a server, which has no files here
 	linked  bool           // the recipe came with the address and may not fit this file
 }
@@ -65,19 +70,23 @@ func Run() {
 	findPage()
 	a := &app{jobs: make(chan job, 64)}
 	var err error
-	if a.text, err = texts.Load("en"); err != nil {
+	var lang string
+	if a.text, lang, err = language(); err != nil {
 		panic(err)
 	}
+	root.SetAttribute("lang", lang)
 	a.findPlace()
-	a.label(root)
-	for _, t := range []string{"t-operation", "t-export"} {
-		a.label(wrap(find(root, "#"+t).Get("content")))
-	}
+	a.labelAll()
 	a.startWorker()
 	a.tree = newTreeView(a)
 	a.listen()
 	a.listenKeys()
 	a.listenDrop()
+	a.listenSteps()
+	a.listenOthers()
+	a.listenReference()
+	a.listenTheme()
+	a.listenLanguage(lang)
 	a.drawStatus("")
 	go a.work()
 	go func() {
@@ -85,6 +94,14 @@ func Run() {
 		a.begin()
 	}()
 	select {}
+}
+
+// labelAll fills in the texts of the page and of its templates.
+func (a *app) labelAll() {
+	a.label(root)
+	for _, t := range list(document.Call("querySelectorAll", "template")) {
+		a.label(wrap(t.Get("content")))
+	}
 }
 
 // label fills in the texts that the markup names.
@@ -181,6 +198,10 @@ func (a *app) openFiles(files []js.Value) {
 	if len(files) == 0 {
 		return
 	}
+	if isRecipe(files) {
+		a.openRecipe(files[0])
+		return
+	}
 	var names []string
 	for _, f := range files {
 		names = append(names, f.Get("name").String())
@@ -198,6 +219,9 @@ func (a *app) reopen() {
 	a.hideError()
 	a.run(job{
 		work: func(ctx context.Context) error {
+			if err := a.attachAgain(ctx); err != nil {
+				return err
+			}
 			return a.load(ctx, &workspace{files: old.files, names: old.names, recipe: old.recipe, effects: old.effects, saved: old.saved, url: old.url})
 		},
 		fail: func(err error) { a.showError(a.text.Text("error.open", "name", model.Visible(old.names[0])), err) },
@@ -217,6 +241,7 @@ func (a *app) load(ctx context.Context, w *workspace) error {
 		return err
 	}
 	w.state = w.about.State
+	unedited := got.rows
 	if w.recipe.Done > 0 || w.recipe.HasAt {
 		req := message.ApplyRequest{Handle: w.about.Handle, Recipe: w.recipe.Document()}
 		w.state = message.State{}
@@ -237,15 +262,24 @@ func (a *app) load(ctx context.Context, w *workspace) error {
 	if w.rows, err = message.DecodeRows(got.rows); err != nil {
 		return err
 	}
+	w.base = w.rows
+	if w.recipe.Done > 0 || w.recipe.HasAt {
+		if w.base, err = message.DecodeRows(unedited); err != nil {
+			return err
+		}
+	}
 	if old := a.open; old != nil && old.about.Handle != w.about.Handle {
 		go a.worker.do(context.Background(), message.Close, message.CloseRequest{Handle: old.about.Handle}, nil, nil, nil)
 	}
 	a.closePanel()
 	a.open = w
 	pause()
+	a.inspect.forget()
 	a.tree.reset()
 	a.tree.set(w.rows)
 	a.draw()
+	a.readCode()
+	a.tellOpen()
 	return nil
 }
 
@@ -254,7 +288,7 @@ func pause() { time.Sleep(time.Millisecond) }
 
 // edit changes the recipe, asks for the result and shows it. If that fails the recipe stays as it was.
 func (a *app) edit(change func(r *model.Recipe) bool, fail func(error), done func()) {
-	if a.open == nil {
+	if a.open == nil || a.place.readonly {
 		return
 	}
 	w := a.open
@@ -280,6 +314,7 @@ func (a *app) edit(change func(r *model.Recipe) bool, fail func(error), done fun
 		w.effects = append(append([]message.Step(nil), st.Steps...), w.effects[min(len(st.Steps), len(w.effects)):]...)
 		w.effects = w.effects[:min(len(w.effects), len(next.Steps))]
 		pause()
+		a.inspect.forget()
 		a.tree.set(rows)
 		a.draw()
 		if done != nil {
@@ -307,7 +342,7 @@ func (a *app) setAt(path string) {
 	if !a.closePanel() {
 		return
 	}
-	a.edit(func(r *model.Recipe) bool { r.At, r.HasAt = path, true; return true }, nil, nil)
+	a.edit(func(r *model.Recipe) bool { r.SetAt(path); return true }, nil, nil)
 }
 
 func count(n int) string { return model.Number(int64(n)) }

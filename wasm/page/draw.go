@@ -29,6 +29,7 @@ func (a *app) draw() {
 	a.drawChooser()
 	a.drawSteps()
 	a.drawFindings()
+	a.checkSoon()
 }
 
 func (a *app) drawSummary() {
@@ -77,17 +78,20 @@ func (a *app) drawSteps() {
 			setText(find(li, ".step-effect"), a.effect(&w.effects[i]))
 			a.drawChanges(find(li, ".changes"), &w.effects[i])
 		}
+		if i < w.recipe.Done {
+			a.drawStepTools(li, op, i, w.recipe.Done)
+		}
 		list.AppendChild(li)
 	}
-	show(find(root, "[data-action=copy-link]"), w.recipe.Done > 0)
+	show(role("recipe-actions"), w.recipe.Done > 0)
 	show(role("no-steps"), len(w.recipe.Steps) == 0)
 	n := ""
 	if len(w.recipe.Steps) > 0 {
 		n = count(w.recipe.Done)
 	}
 	setText(role("step-count"), n)
-	setDisabled(find(root, "[data-action=undo]"), w.recipe.Done == 0)
-	setDisabled(find(root, "[data-action=redo]"), w.recipe.Done == len(w.recipe.Steps))
+	setDisabled(find(root, "[data-action=undo]"), !w.recipe.CanUndo())
+	setDisabled(find(root, "[data-action=redo]"), !w.recipe.CanRedo())
 }
 
 // effect says in words what a step does to the keys.
@@ -235,7 +239,7 @@ func (a *app) drawStatus(text string) {
 	if text == "" {
 		text = a.text.Text("status.local")
 		if w != nil {
-			if n := w.recipe.Done; n > 0 && n != w.saved {
+			if n := w.recipe.Done; n > 0 && string(w.recipe.Document()) != w.saved {
 				text = a.text.Count("status.unsaved", int64(n), count(n))
 			}
 		}

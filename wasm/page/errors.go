@@ -19,6 +19,7 @@ func (a *app) showError(title string, err error) {
 	a.listKeys(role("error-keys"), keys, more)
 	show(find(box, "[data-action=reopen]"), false)
 	show(find(box, "[data-action=retry]"), false)
+	a.tellError(err)
 	show(box, true)
 }
 

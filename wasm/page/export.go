@@ -30,7 +30,7 @@ type exporter struct {
 var endings = map[string]string{"torch": ".pth", "safetensors": ".safetensors"}
 
 func (a *app) openExport() {
-	if a.open == nil {
+	if a.open == nil || a.place.readonly {
 		return
 	}
 	if a.panel != nil && a.panel.action() == "export" {
@@ -95,7 +95,7 @@ func (e *exporter) request() message.PlanRequest {
 		name = e.suggestedName(value(e.format))
 	}
 	return message.PlanRequest{Handle: w.about.Handle, Recipe: w.recipe.Document(), Format: value(e.format), Name: name,
-		AllowUnsafe: find(e.el, "[data-field=unsafe]").Get("checked").Bool()}
+		AllowUnsafe: find(e.el, "[data-field=unsafe]").Get("checked").Bool(), Road: value(find(e.el, "[data-field=road]"))}
 }
 
 // changed asks how the export would be laid out.
@@ -145,6 +145,7 @@ func (e *exporter) drawPlan(p *message.Planned, err error) {
 	if p.Copied > 0 {
 		fact("export.copied", model.Bytes(p.Copied))
 	}
+	show(find(e.el, ".road"), p.Converted > 0)
 	if p.Converted > 0 {
 		fact("export.converted", model.Bytes(p.Converted))
 	}
@@ -258,7 +259,8 @@ func (e *exporter) save(ctx context.Context, req message.PlanRequest, target *ta
 		}
 		text = "export.saved.disk"
 	}
-	w.saved = w.recipe.Done
+	w.saved = string(w.recipe.Document())
+	a.tell("export", map[string]any{"name": out.Files[0].Name, "size": total})
 	name := target.name
 	if name == "" {
 		name = out.Files[0].Name
@@ -267,6 +269,7 @@ func (e *exporter) save(ctx context.Context, req message.PlanRequest, target *ta
 	setText(find(saved, "span"), a.text.Text(text, "name", model.Visible(name), "size", model.Bytes(total)))
 	show(saved, true)
 	setText(find(e.el, "[data-action=close-panel]"), a.text.Text("action.close"))
+	e.drawRoad(&out.Road)
 	if c := out.Cast; c.Overflowed > 0 || c.Flushed > 0 {
 		msg := a.text.Text("export.cast", "overflowed", model.Number(c.Overflowed), "flushed", model.Number(c.Flushed))
 		find(e.el, ".findings").AppendChild(a.finding(statedict.Finding{Message: msg}))
@@ -282,4 +285,23 @@ func (e *exporter) drawProgress(p message.Progress) {
 	speed := float64(p.Done) / max(time.Since(e.started).Seconds(), 0.001)
 	setText(find(e.el, ".saving-text"), e.app.text.Text(text, "done", model.Bytes(p.Done), "total", model.Bytes(p.Total), "speed", model.Bytes(int64(speed))))
 	setProgress(find(e.el, ".saving .progress"), p.Done, p.Total)
+}
+
+// drawRoad says where the casts were done, and how fast.
+func (e *exporter) drawRoad(r *message.Road) {
+	line, a := find(e.el, ".road-taken"), e.app
+	show(line, r.Asked != "")
+	if r.Asked == "" {
+		return
+	}
+	text := "road.processor"
+	switch {
+	case r.Failure != "":
+		text = "road.lost"
+	case r.OnDevice > 0:
+		text = "road.device"
+	}
+	setText(line, a.text.Text(text, "speed", model.Bytes(int64(r.Rate)), "why", r.Why, "failure", r.Failure, "device", model.Bytes(r.OnDevice), "processor", model.Bytes(r.OnProcessor)))
+	line.SetAttribute("data-device", strings.ReplaceAll(model.Number(r.OnDevice), ",", ""))
+	line.SetAttribute("data-processor", strings.ReplaceAll(model.Number(r.OnProcessor), ",", ""))
 }

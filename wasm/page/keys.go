@@ -47,6 +47,11 @@ func (t *treeView) key(ev js.Value) {
 		if n := v.Current(); n != nil && n.Kind == model.Group {
 			id := v.Rows[v.Cursor]
 			v.SetOpen(id, !v.Open(id))
+		} else if n != nil {
+			t.app.showTab("edit")
+			t.touched = true
+			t.refresh()
+			role("inspector").Focus()
 		}
 	case "*":
 		if v.Cursor >= 0 {
@@ -61,27 +66,38 @@ func (t *treeView) key(ev js.Value) {
 		t.app.openOperation("drop")
 		ev.Call("preventDefault")
 		return
+	case "n", "N":
+		if v.Query() == "" {
+			t.letter(key)
+		} else {
+			v.Next(map[string]int{"n": 1, "N": -1}[key])
+		}
 	default:
 		if len(key) != 1 || key == "/" || key == "?" {
 			return
 		}
-		now := time.Now()
-		continued := now.Sub(typed.at) < together
-		if !continued {
-			typed.text = ""
-		}
-		typed.at = now
-		if '1' <= key[0] && key[0] <= '9' && typed.text == "" {
-			v.OpenToLevel(int(key[0] - '0'))
-			break
-		}
-		typed.text += key
-		v.TypeAhead(typed.text, continued)
+		t.letter(key)
 	}
 	t.touched = true
 	ev.Call("preventDefault")
 	t.refresh()
 	t.reveal()
+}
+
+// letter goes to the next name that starts with what was typed, or opens groups to a level.
+func (t *treeView) letter(key string) {
+	now := time.Now()
+	continued := now.Sub(typed.at) < together
+	if !continued {
+		typed.text = ""
+	}
+	typed.at = now
+	if '1' <= key[0] && key[0] <= '9' && typed.text == "" {
+		t.view.OpenToLevel(int(key[0] - '0'))
+		return
+	}
+	typed.text += key
+	t.view.TypeAhead(typed.text, continued)
 }
 
 func (t *treeView) copyKey() {
@@ -163,7 +179,9 @@ var shortcuts = []struct {
 	{[]string{"*"}, "help.siblings"},
 	{[]string{"1", "…", "9"}, "help.levels"},
 	{[]string{"a", "…", "z"}, "help.type"},
+	{[]string{"Enter"}, "help.inspect"},
 	{[]string{"/"}, "help.search"},
+	{[]string{"n", "N"}, "help.next"},
 	{[]string{"F2"}, "help.rename"},
 	{[]string{"Delete"}, "help.drop"},
 	{[]string{"Ctrl", "C"}, "help.copy"},

@@ -15,6 +15,8 @@ import (
 // maxRecipe bounds a recipe that is fetched, in bytes.
 const maxRecipe = 1 << 20
 
+var errLongRecipe = &message.Error{Code: "E_LIMIT", Message: "the recipe is longer than a megabyte"}
+
 func location(part string) string { return js.Global().Get("location").Get(part).String() }
 
 // query is a parameter of this page's address; "" for none.
@@ -71,7 +73,7 @@ func fetchRecipe(address string) ([]byte, error) {
 	}
 	doc := text.String()
 	if len(doc) > maxRecipe {
-		return nil, fail("it is longer than a megabyte")
+		return nil, errLongRecipe
 	}
 	return []byte(doc), nil
 }
@@ -143,15 +145,5 @@ func (a *app) copyLink() {
 	if a.open == nil {
 		return
 	}
-	link := a.link()
-	clipboard := js.Global().Get("navigator").Get("clipboard")
-	go func() {
-		if clipboard.Truthy() {
-			if _, err := await(clipboard.Call("writeText", link)); err == nil {
-				a.notify(a.text.Text("link.copied"), "")
-				return
-			}
-		}
-		a.notify(link, "keep")
-	}()
+	a.copyText(a.link(), a.text.Text("link.copied"))
 }

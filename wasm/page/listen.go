@@ -57,6 +57,8 @@ func (a *app) act(action string) {
 		}
 	case "close-panel":
 		a.closePanel()
+	case "loss":
+		a.loss()
 	case "leave-out":
 		if e, ok := a.panel.(*exporter); ok {
 			e.leaveOut()
@@ -78,8 +80,11 @@ func (a *app) act(action string) {
 		if model.SpecOf(action) != nil {
 			a.openOperation(action)
 		}
-		a.actPlace(action)
 	}
+	a.actPlace(action)
+	a.actSteps(action)
+	a.actReference(action)
+	a.actInspector(action)
 }
 
 // choose opens the browser's file dialog.

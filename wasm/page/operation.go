@@ -22,6 +22,7 @@ type operation struct {
 	el     element
 	fields []element // the labels, in the order of spec.Fields
 	asked  int       // previews asked for; older answers are dropped
+	edits  int       // the step that this replaces, 1-based; 0 for a new one
 }
 
 // openOperation opens the form of an operation, or closes it if it is open.
@@ -33,32 +34,85 @@ func (a *app) openOperation(action string) {
 		a.closePanel()
 		return
 	}
+	spec := model.SpecOf(action)
+	var start map[string]string
+	if a.tree.touched {
+		start = model.Fit(spec, a.tree.view.Current(), a.open.state.At)
+	}
+	a.openForm(spec, start, 0)
+}
+
+// openForm opens the form of spec with values in it. edits is the step that it will replace, from 1; 0 for a new step.
+func (a *app) openForm(spec *model.Spec, start map[string]string, edits int) {
 	if !a.closePanel() {
 		return
 	}
-	o := &operation{app: a, spec: model.SpecOf(action), el: clone("t-operation")}
-	setText(find(o.el, ".panel-about"), a.text.Text("op."+action+".about"))
-	var start map[string]string
-	if a.tree.touched {
-		start = model.Fit(o.spec, a.tree.view.Current(), a.open.state.At)
+	o := &operation{app: a, spec: spec, el: clone("t-operation"), edits: edits}
+	setText(find(o.el, ".panel-about"), a.text.Text("op."+spec.Action+".about"))
+	if edits > 0 {
+		setText(find(o.el, "[data-action=apply]"), a.text.Text("step.replace"))
 	}
-	for _, f := range o.spec.Fields {
-		label := clone("t-field")
-		setText(find(label, ".field-name"), a.text.Text("field."+f.Name))
-		setText(find(label, ".field-hint"), a.text.Text("field."+f.Name+"."+action))
-		in := find(label, "input")
-		in.SetAttribute("data-field", f.Name)
-		in.Set("value", start[f.Name])
-		on(in, "input", func(js.Value) { o.changed() })
-		find(o.el, ".fields").AppendChild(label)
-		o.fields = append(o.fields, label)
+	for _, f := range spec.Fields {
+		o.addField(f, start[f.Name])
 	}
 	o.suggest()
 	a.openPanel(o, o.el)
-	first := find(o.fields[0], "input")
+	first := find(o.fields[0], ".control")
 	first.Focus()
-	first.Call("select")
+	if first.Get("select").Type() == js.TypeFunction {
+		first.Call("select")
+	}
 	o.changed()
+}
+
+// addField adds the control for a field.
+func (o *operation) addField(f model.Field, start string) {
+	a := o.app
+	template := "t-field"
+	switch {
+	case f.File:
+		template = "t-other"
+	case f.Choices != nil:
+		template = "t-choice"
+	case f.Flag:
+		template = "t-flag"
+	}
+	label := clone(template)
+	setText(find(label, ".field-name"), a.text.Text("field."+f.Name))
+	if name := "field." + f.Name + "." + o.spec.Action; a.text.Has(name) {
+		setText(find(label, ".field-hint"), a.text.Text(name))
+	}
+	in := find(label, ".control")
+	in.SetAttribute("data-field", f.Name)
+	switch {
+	case f.File:
+		a.drawOthers(in, true)
+		if start != "" {
+			in.Set("value", start)
+		}
+	case f.Choices != nil:
+		for _, c := range f.Choices {
+			text := c
+			if name := "choice." + o.spec.Action + "." + c; a.text.Has(name) {
+				text = a.text.Text(name)
+			}
+			opt := textElement("option", text)
+			opt.SetAttribute("value", c)
+			in.AppendChild(opt)
+		}
+		if start != "" {
+			in.Set("value", start)
+		}
+	case f.Flag:
+		in.Set("checked", start == "true")
+	default:
+		in.Set("value", start)
+	}
+	for _, typ := range []string{"input", "change"} {
+		on(in, typ, func(js.Value) { o.changed() })
+	}
+	find(o.el, ".fields").AppendChild(label)
+	o.fields = append(o.fields, label)
 }
 
 // openPanel shows a form below the buttons.
@@ -104,10 +158,26 @@ func (o *operation) close() bool {
 
 // suggest offers the prefixes that the file has.
 func (o *operation) suggest() {
+	chips := find(o.el, ".chips")
+	if o.spec.Action == "cast" {
+		for _, r := range model.Casts {
+			b := textElement("button", o.app.text.Text("cast."+r.Text))
+			b.SetAttribute("type", "button")
+			b.SetClass("chip words")
+			on(b, "click", func(js.Value) {
+				for i, f := range o.spec.Fields {
+					find(o.fields[i], ".control").Set("value", r.Values[f.Name])
+				}
+				o.changed()
+			})
+			chips.AppendChild(b)
+		}
+		show(chips, true)
+		show(find(o.el, "[data-action=loss]"), true)
+	}
 	if o.spec.Action != "strip-prefix" && o.spec.Action != "extract" {
 		return
 	}
-	chips := find(o.el, ".chips")
 	for _, s := range model.Prefixes(o.app.open.rows, o.app.open.state.At, 4) {
 		b := textElement("button", "")
 		b.SetAttribute("type", "button")
@@ -115,7 +185,7 @@ func (o *operation) suggest() {
 		b.AppendChild(textElement("bdi", model.Visible(s.Value)))
 		b.AppendChild(textElement("span", o.app.keys(s.Keys)))
 		on(b, "click", func(js.Value) {
-			in := find(o.fields[0], "input")
+			in := find(o.fields[0], ".control")
 			in.Set("value", s.Value)
 			in.Focus()
 			o.changed()
@@ -129,7 +199,11 @@ func (o *operation) suggest() {
 func (o *operation) op() model.Op {
 	values := map[string]string{}
 	for i, f := range o.spec.Fields {
-		values[f.Name] = value(find(o.fields[i], "input"))
+		in := find(o.fields[i], ".control")
+		values[f.Name] = value(in)
+		if f.Flag {
+			values[f.Name] = map[bool]string{true: "true"}[in.Get("checked").Bool()]
+		}
 	}
 	return model.Op{Spec: o.spec, Values: values}
 }
@@ -156,7 +230,7 @@ func (o *operation) changed() {
 		if turn != o.asked {
 			return
 		}
-		req := message.PreviewRequest{Handle: w.about.Handle, Recipe: w.recipe.Document(), Step: model.Only(w.state.At, op), Limit: 100}
+		req := message.PreviewRequest{Handle: w.about.Handle, Recipe: o.before(), Step: model.Only(w.state.At, op), Limit: 100}
 		var got message.Previewed
 		_, err := a.worker.do(context.Background(), message.Preview, req, &got, nil, nil)
 		if turn != o.asked {
@@ -167,6 +241,15 @@ func (o *operation) changed() {
 		}
 		o.drawPreview(&got, false)
 	}()
+}
+
+// before is the recipe that the form's step comes after.
+func (o *operation) before() []byte {
+	r := o.app.open.recipe
+	if o.edits > 0 {
+		r.Done = min(r.Done, o.edits-1)
+	}
+	return r.Document()
 }
 
 func (o *operation) drawPreview(p *message.Previewed, empty bool) {
@@ -204,7 +287,9 @@ func (a *app) nothing(e *message.Error) string {
 func (o *operation) markField(label element, problem string) {
 	label.Get("classList").Call("toggle", "wrong", problem != "")
 	if problem == "" {
-		problem = o.app.text.Text("field." + find(label, "input").GetAttribute("data-field") + "." + o.spec.Action)
+		if name := "field." + find(label, ".control").GetAttribute("data-field") + "." + o.spec.Action; o.app.text.Has(name) {
+			problem = o.app.text.Text(name)
+		}
 	}
 	setText(find(label, ".field-hint"), problem)
 }
@@ -216,13 +301,19 @@ func (o *operation) submit() {
 		for i, f := range o.spec.Fields {
 			if f.Name == missing {
 				o.markField(o.fields[i], a.text.Text("field.missing"))
-				find(o.fields[i], "input").Focus()
+				find(o.fields[i], ".control").Focus()
 			}
 		}
 		return
 	}
 	a.hideError()
-	a.edit(func(r *model.Recipe) bool { r.Push(op); return true },
+	a.edit(func(r *model.Recipe) bool {
+		if o.edits > 0 {
+			return r.Replace(o.edits-1, op)
+		}
+		r.Push(op)
+		return true
+	},
 		func(err error) {
 			if a.panel != panel(o) {
 				a.showError(a.text.Text("error.failed"), err)

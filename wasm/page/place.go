@@ -7,6 +7,7 @@ import (
 	"syscall/js"
 	"time"
 
+	"github.com/weightroom/weightroom/wasm/message"
 	"github.com/weightroom/weightroom/wasm/page/model"
 )
 
@@ -17,6 +18,9 @@ type place struct {
 	requests int      // since the page was loaded
 	next     js.Value // service worker of a newer version
 	updating bool
+	host     string        // origin of the framing page, if it is talked with
+	selected *message.Row  // the last that the framing page was told of
+	readonly bool          // nothing is edited or exported
 	recipe   *model.Recipe // of the address, for the next file
 }
 
@@ -27,12 +31,8 @@ func (a *app) findPlace() {
 	for _, s := range list(host.Get("sources")) {
 		a.place.sources = append(a.place.sources, s.String())
 	}
-	if len(a.place.sources) > 0 {
-		from := strings.Join(a.place.sources[:1], "")
-		for _, name := range []string{"welcome.local.title", "welcome.local.text", "status.local", "private.title", "private.step.1", "private.step.2"} {
-			a.text[name] = a.text.Text(name+".remote", "origin", from)
-		}
-	}
+	a.findHost()
+	a.adaptTexts()
 	known := map[string]bool{}
 	for _, l := range list(document.Call("querySelectorAll", "link[href]")) {
 		known[l.Get("href").String()] = true
@@ -48,6 +48,16 @@ func (a *app) findPlace() {
 		return nil
 	}))
 	observer.Call("observe", map[string]any{"type": "resource"})
+}
+
+// adaptTexts says where this page reads from, if that is a server.
+func (a *app) adaptTexts() {
+	if len(a.place.sources) > 0 {
+		from := strings.Join(a.place.sources[:1], "")
+		for _, name := range []string{"welcome.local.title", "welcome.local.text", "status.local", "private.title", "private.step.1", "private.step.2"} {
+			a.text[name] = a.text.Text(name+".remote", "origin", from)
+		}
+	}
 }
 
 // notify says something by the way, with a button for the action if there is one.
@@ -81,6 +91,8 @@ func (a *app) actPlace(action string) {
 		role("privacy").Call("close")
 	case "copy-link":
 		a.copyLink()
+	case "expand-all", "collapse-all":
+		a.tellHeight()
 	case "retry":
 		a.openURL(absolute(query("src")))
 	}
@@ -116,6 +128,7 @@ func (a *app) begin() {
 	}
 	a.keepOffline()
 	a.takeLaunched()
+	a.tell("ready", nil)
 	switch {
 	case a.waiting > 0:
 	case visible(role("error")):

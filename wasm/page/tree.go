@@ -40,6 +40,7 @@ type rowView struct {
 	kind, dtype, cells, tags    string
 	bare, fresh                 bool
 	depth                       int32
+	fit                         string
 }
 
 func newTreeView(a *app) *treeView {
@@ -53,6 +54,11 @@ func newTreeView(a *app) *treeView {
 	on(t.body, "click", t.click)
 	on(t.box, "keydown", t.key)
 	on(find(root, "#filter"), "input", func(js.Value) { t.filter() })
+	on(find(root, "#filter"), "keydown", func(ev js.Value) {
+		if ev.Get("key").String() == "Enter" {
+			t.enterMatches()
+		}
+	})
 	return t
 }
 
@@ -67,6 +73,7 @@ func (t *treeView) reset() {
 func (t *treeView) set(rows []message.Row) {
 	tree := model.NewTree(rows)
 	pause()
+	t.view.SetBase(t.app.open.base)
 	t.view.SetTree(tree)
 	t.total = max(t.app.open.state.NBytes, 1)
 	for _, r := range t.pool {
@@ -78,12 +85,25 @@ func (t *treeView) set(rows []message.Row) {
 func (t *treeView) filter() {
 	matches := role("matches")
 	err := t.view.Filter(value(find(root, "#filter")))
+	for _, r := range t.pool {
+		r.node = nil // other parts of the names are marked
+	}
 	matches.Get("classList").Call("toggle", "wrong", err != nil)
 	t.box.Set("scrollTop", 0)
 	t.refresh()
 	if err != nil {
 		setText(matches, t.app.text.Text("filter.wrong", "error", model.VisibleAll(err.Error())))
 	}
+}
+
+// enterMatches goes from the search to the first match.
+func (t *treeView) enterMatches() {
+	t.view.Cursor = -1
+	t.view.Next(1)
+	t.touched = true
+	t.box.Focus()
+	t.refresh()
+	t.reveal()
 }
 
 // refresh draws after the list of rows has changed.
@@ -103,6 +123,15 @@ func (t *treeView) refresh() {
 	show(role("tree-empty"), n == 0)
 	setText(role("tree-empty"), t.app.text.Text(none))
 	t.draw()
+	t.app.inspectRow()
+}
+
+// redraw fills all rows again.
+func (t *treeView) redraw() {
+	for _, r := range t.pool {
+		r.node = nil
+	}
+	t.refresh()
 }
 
 func (t *treeView) measure() {
@@ -212,7 +241,7 @@ func (t *treeView) fillNode(r *rowView, n *model.Node) {
 	r.el.SetAttribute("aria-setsize", itoa(int(n.Size)))
 	r.el.SetAttribute("aria-posinset", itoa(int(n.Pos)))
 	name := t.app.shown(n.Name)
-	setText(r.name, name)
+	t.drawName(r.name, name)
 	r.name.SetAttribute("title", model.Visible(n.Path))
 
 	typ, shape, size, tag, title := n.Type, "", model.Bytes(n.NBytes), "", ""
@@ -248,11 +277,34 @@ func (t *treeView) fillNode(r *rowView, n *model.Node) {
 		r.tag.SetAttribute("title", title)
 		r.el.Get("classList").Call("toggle", "bad", bad)
 	}
+	if fit := t.app.fit(n); fit != r.fit {
+		r.fit = fit
+		r.el.SetAttribute("data-fit", fit)
+	}
 	r.share.Call("setProperty", "--part", strconv.FormatFloat(min(1, float64(n.NBytes)/float64(t.total)), 'f', 4, 64))
+}
+
+// drawName writes a name, with what the filter names set off.
+func (t *treeView) drawName(e element, name string) {
+	spans := t.view.Spans(name)
+	if len(spans) == 0 {
+		setText(e, name)
+		return
+	}
+	clear(e)
+	at := 0
+	for _, s := range spans {
+		e.Call("append", name[at:s[0]], textElement("mark", name[s[0]:s[1]]).Underlying())
+		at = s[1]
+	}
+	e.Call("append", name[at:])
 }
 
 // markActive tells assistive technology which row has the cursor.
 func (t *treeView) markActive() {
+	if n := t.view.Current(); n != nil && t.touched {
+		t.app.tellSelected(n.Row)
+	}
 	for i, r := range t.pool {
 		if r.current && !r.hidden {
 			t.box.SetAttribute("aria-activedescendant", "row-"+itoa(i))

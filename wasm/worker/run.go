@@ -13,6 +13,7 @@ import (
 
 	"github.com/weightroom/weightroom/statedict"
 	"github.com/weightroom/weightroom/wasm/blob"
+	"github.com/weightroom/weightroom/wasm/gpu"
 	"github.com/weightroom/weightroom/wasm/message"
 )
 
@@ -27,7 +28,7 @@ const (
 func Run() {
 	debug.SetGCPercent(roomy)
 	debug.SetMemoryLimit(memoryLimit)
-	w := &worker{session: NewSession(), breath: &blob.Breath{}, jobs: make(chan *job, 64), files: map[int][]input{}, saved: map[int]*statedict.Plan{}}
+	w := &worker{session: NewSession(), breath: &blob.Breath{}, jobs: make(chan *job, 64), files: map[int][]input{}, saved: map[int]*statedict.Plan{}, choices: map[gpu.Mode]gpu.Choice{}}
 	js.Global().Set("onmessage", js.FuncOf(func(_ js.Value, args []js.Value) any {
 		w.hear(args[0].Get("data"))
 		return nil
@@ -45,6 +46,7 @@ type worker struct {
 	running *job
 	files   map[int][]input         // by handle
 	saved   map[int]*statedict.Plan // the last export, by handle
+	choices map[gpu.Mode]gpu.Choice // measured once
 }
 
 type job struct {
@@ -108,6 +110,9 @@ func (w *worker) do(j *job) {
 }
 
 func (w *worker) answer(j *job) (reply any, rows []message.Row, blobs []any, err error) {
+	if reply, ok, err := w.answerInspector(j); ok {
+		return reply, nil, nil, err
+	}
 	switch j.method {
 	case message.Open:
 		var req message.OpenRequest
@@ -154,6 +159,37 @@ func (w *worker) answer(j *job) (reply any, rows []message.Row, blobs []any, err
 		}
 		out, blobs, err := w.export(j, &req)
 		return out, nil, blobs, err
+	case message.Attach:
+		var req message.AttachRequest
+		if err := decode(j, &req); err != nil {
+			return nil, nil, nil, err
+		}
+		out, err := w.attach(j, &req)
+		return out, nil, nil, err
+	case message.Check:
+		var req message.CheckRequest
+		if err := decode(j, &req); err != nil {
+			return nil, nil, nil, err
+		}
+		out, err := w.session.Check(&req)
+		return out, nil, nil, err
+	case message.Diff:
+		var req message.CheckRequest
+		if err := decode(j, &req); err != nil {
+			return nil, nil, nil, err
+		}
+		out, err := w.session.Diff(j.ctx, &req)
+		return out, nil, nil, err
+	case message.Loss:
+		var req message.PreviewRequest
+		if err := decode(j, &req); err != nil {
+			return nil, nil, nil, err
+		}
+		out, err := w.session.Loss(j.ctx, &req, func(p message.Progress) error {
+			j.progress(p)
+			return w.breath.Take()
+		})
+		return out, nil, nil, err
 	case message.Verify:
 		var req message.VerifyRequest
 		if err := decode(j, &req); err != nil {
@@ -214,12 +250,13 @@ func (w *worker) export(j *job, req *message.PlanRequest) (*message.Exported, []
 	for i := range plan.Files {
 		total += readBytes(&plan.Files[i])
 	}
+	road, choice := w.road(j.ctx, plan, req.Road)
 	var blobs []any
 	var cast statedict.CastReport
 	var written []statedict.Source
 	for i := range plan.Files {
 		f := &plan.Files[i]
-		b, err := blob.Compose(j.ctx, f, w.breath, func(done int64) {
+		b, err := blob.Compose(j.ctx, f, road, w.breath, func(done int64) {
 			j.progress(message.Progress{Phase: "convert", Done: before + done, Total: total})
 		})
 		if err != nil {
@@ -237,7 +274,7 @@ func (w *worker) export(j *job, req *message.PlanRequest) (*message.Exported, []
 		return nil, nil, err
 	}
 	w.saved[req.Handle] = plan
-	return &message.Exported{Files: planned.Files, Cast: cast, BytesRead: sum(w.files[req.Handle])}, blobs, nil
+	return &message.Exported{Files: planned.Files, Cast: cast, Road: w.travelled(road, choice), BytesRead: sum(w.files[req.Handle])}, blobs, nil
 }
 
 func (w *worker) verify(j *job, req *message.VerifyRequest) error {

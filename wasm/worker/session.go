@@ -15,8 +15,9 @@ import (
 
 // Session holds the open checkpoints.
 type Session struct {
-	open map[int]*opened
-	last int
+	open   map[int]*opened
+	others map[string]*other
+	last   int
 }
 
 // opened is a file, and what the last recipe made of it: the page asks about the same recipe several times.
@@ -28,7 +29,7 @@ type opened struct {
 }
 
 // NewSession has nothing open.
-func NewSession() *Session { return &Session{open: map[int]*opened{}} }
+func NewSession() *Session { return &Session{open: map[int]*opened{}, others: map[string]*other{}} }
 
 // Open reads the headers of a checkpoint. The rows are those of the file as it is.
 func (s *Session) Open(ctx context.Context, srcs []statedict.Source) (*message.Opened, []message.Row, error) {
@@ -74,7 +75,7 @@ func (s *Session) Apply(req *message.ApplyRequest) (*message.State, []message.Ro
 	if err != nil {
 		return nil, nil, err
 	}
-	cp, report, err := o.after(req.Recipe)
+	cp, report, err := s.after(o, req.Recipe)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -83,7 +84,7 @@ func (s *Session) Apply(req *message.ApplyRequest) (*message.State, []message.Ro
 }
 
 // after applies a recipe document to the file, or remembers what it made of it.
-func (o *opened) after(doc json.RawMessage) (*statedict.Checkpoint, *statedict.Report, error) {
+func (s *Session) after(o *opened, doc json.RawMessage) (*statedict.Checkpoint, *statedict.Report, error) {
 	if o.edited != nil && bytes.Equal(doc, o.recipe) {
 		return o.edited, o.report, nil
 	}
@@ -91,7 +92,7 @@ func (o *opened) after(doc json.RawMessage) (*statedict.Checkpoint, *statedict.R
 	if err != nil {
 		return nil, nil, err
 	}
-	cp, report, err := r.Apply(o.base, nil)
+	cp, report, err := r.Apply(o.base, s.files(r))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -106,7 +107,7 @@ func (s *Session) Preview(req *message.PreviewRequest) (*message.Previewed, erro
 	if err != nil {
 		return nil, err
 	}
-	cp, _, err := o.after(req.Recipe)
+	cp, _, err := s.after(o, req.Recipe)
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +115,7 @@ func (s *Session) Preview(req *message.PreviewRequest) (*message.Previewed, erro
 	if err != nil {
 		return &message.Previewed{Error: message.FromError(err)}, nil
 	}
-	_, report, err := one.Apply(cp, nil)
+	_, report, err := one.Apply(cp, s.files(one))
 	if err != nil {
 		return &message.Previewed{Error: message.FromError(err)}, nil
 	}
@@ -131,7 +132,7 @@ func (s *Session) Plan(req *message.PlanRequest) (*statedict.Plan, *message.Plan
 	if err != nil {
 		return nil, nil, err
 	}
-	cp, report, err := o.after(req.Recipe)
+	cp, report, err := s.after(o, req.Recipe)
 	if err != nil {
 		return nil, nil, err
 	}

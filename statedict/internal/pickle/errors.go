@@ -67,14 +67,14 @@ type Limits struct {
 	Depth   int64 // nesting; 1,000
 	String  int64 // bytes of one str; 16 MiB
 	Integer int64 // bytes of one integer; 1 KiB
-	// Memory bounds an estimate of the bytes that the values of the pickle occupy while it is read; 128 MiB,
-	// which is enough for about 250,000 tensors.
+	// Memory bounds an estimate of the bytes that the values of the pickle occupy while it is read; 112 MiB,
+	// which is enough for about 220,000 tensors.
 	Memory int64
 }
 
 func (l *Limits) orDefault() Limits {
 	d := Limits{Bytes: 64 << 20, Opcodes: 32e6, Stack: 1e6, Marks: 10_000, Memo: 4e6, Nodes: 8e6, Depth: 1000,
-		String: 16 << 20, Integer: 1 << 10, Memory: 128 << 20}
+		String: 16 << 20, Integer: 1 << 10, Memory: 112 << 20}
 	if l == nil {
 		return d
 	}

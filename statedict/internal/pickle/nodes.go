@@ -1,6 +1,8 @@
 package pickle
 
 import (
+	"unsafe"
+
 	"github.com/nlpodyssey/gopickle/types"
 )
 
@@ -168,7 +170,7 @@ func (c *classNode) invoke(args []any, how How) any {
 	return &objectNode{made: c.made, class: c, args: c.l.clone(args), how: how}
 }
 
-// slabs hand out what a checkpoint has many of, a hundred at a time.
+// slabs hand out what a checkpoint has many of, as many at a time as fill one of the allocator's blocks.
 type slabs struct {
 	ints     []int64
 	tensors  []Tensor
@@ -188,7 +190,9 @@ func (s *slabs) dims(n int) []int64 {
 
 func slab[T any](s *[]T) *T {
 	if len(*s) == cap(*s) {
-		*s = make([]T, 0, 64)
+		const block = 8192
+		var one T
+		*s = make([]T, 0, block/unsafe.Sizeof(one))
 	}
 	*s = (*s)[:len(*s)+1]
 	return &(*s)[len(*s)-1]

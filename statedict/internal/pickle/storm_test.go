@@ -139,7 +139,7 @@ func TestStormsStayInMemory(t *testing.T) {
 			continue
 		}
 		cmd := exec.Command(os.Args[0], "-test.run=^TestStormsStayInMemory$", "-test.v")
-		cmd.Env = append(os.Environ(), "WEIGHTROOM_STORM="+name)
+		cmd.Env = append(os.Environ(), "WEIGHTROOM_STORM="+name, "GOMEMLIMIT=208MiB") // the limit that the command sets itself
 		out, err := cmd.CombinedOutput()
 		_, after, ok := strings.Cut(string(out), "peak ")
 		if err != nil || !ok {

@@ -23,7 +23,8 @@ func (o *opener) checkNames() error {
 	o.names = nameTable{seed: maphash.MakeSeed(), slots: make([]uint32, size)}
 	for i := range o.Records {
 		rec := &o.Records[i]
-		if why := unsafeName(rec.Name); why != "" {
+		root := rec.Name == "" && !rec.Foreign // the entry of the root folder itself
+		if why := UnsafeName(rec.Name); why != "" && !root {
 			o.found.add(FoundName, o.FullName(i), "name %s", why)
 		}
 		fold := o.folded(rec.Name, rec.Foreign)
@@ -120,8 +121,8 @@ func (o *opener) checkAliases() error {
 	return nil
 }
 
-// unsafeName says what is wrong with a record name, nothing for an ordinary one.
-func unsafeName(name string) string {
+// UnsafeName says what is wrong with a record name, nothing for an ordinary one.
+func UnsafeName(name string) string {
 	switch {
 	case name == "":
 		return "is empty"

@@ -64,7 +64,7 @@ func ReadTar(r io.ReaderAt, size int64, limits Limits) (*TarArchive, error) {
 		case header.Size > size-off:
 			return nil, recordError(CodeTruncated, header.Name, off, "%d bytes declared, the file ends after %d", header.Size, size-off)
 		}
-		if why := unsafeName(header.Name); why != "" {
+		if why := UnsafeName(header.Name); why != "" {
 			found.add(FoundName, header.Name, "name %s", why)
 		}
 		a.Members = append(a.Members, TarMember{Name: header.Name, Extent: Extent{Off: off, Len: header.Size}})

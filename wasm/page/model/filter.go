@@ -5,17 +5,17 @@ import (
 	"strings"
 )
 
-// Filter narrows the tree to the leaves that match query: words that all occur in the path (ignoring ASCII case), globs
-// over dotted parts where a word has * or ?, or one regular expression behind "re:". The error says what is wrong with a
-// pattern; the tree then stays as it is.
+// Filter narrows the tree to the leaves that match a query (see Query). The error says what is wrong with it; the tree then
+// stays as it is.
 func (v *View) Filter(query string) error {
 	query = strings.TrimSpace(query)
 	if query == v.query {
 		return v.failure
 	}
 	v.query = query
-	_, v.failure = matcher(query)
-	if v.failure == nil {
+	var q *Query
+	if q, v.failure = ParseQuery(query, v.was); v.failure == nil {
+		v.search = q
 		v.filter()
 		v.relist()
 	}
@@ -25,10 +25,15 @@ func (v *View) Filter(query string) error {
 // Query is the filter that is in force.
 func (v *View) Query() string { return v.query }
 
+// Again filters anew.
+func (v *View) Again() {
+	v.filter()
+	v.relist()
+}
+
 func (v *View) filter() {
 	v.Matches = 0
-	match, err := matcher(v.query)
-	if err != nil || match == nil {
+	if v.search == nil && v.Only == nil {
 		v.shown = nil
 		for i := range v.Tree.Nodes {
 			if v.Tree.Nodes[i].Kind != Group {
@@ -40,7 +45,7 @@ func (v *View) filter() {
 	v.shown = make([]bool, len(v.Tree.Nodes))
 	for i := range v.Tree.Nodes {
 		n := &v.Tree.Nodes[i]
-		if n.Kind == Group || !match(n.Path) {
+		if n.Kind == Group || v.search != nil && !v.search.Match(n) || v.Only != nil && !v.Only(n) {
 			continue
 		}
 		v.Matches++
@@ -48,40 +53,6 @@ func (v *View) filter() {
 			v.shown[j] = true
 		}
 	}
-}
-
-// matcher is nil for an empty query.
-func matcher(query string) (func(string) bool, error) {
-	if query == "" {
-		return nil, nil
-	}
-	if expr, ok := strings.CutPrefix(query, "re:"); ok {
-		re, err := regexp.Compile(expr)
-		if err != nil {
-			return nil, err
-		}
-		return re.MatchString, nil
-	}
-	var tests []func(string) bool
-	for _, word := range strings.Fields(query) {
-		if strings.ContainsAny(word, "*?") {
-			re, err := regexp.Compile(globExpr(word))
-			if err != nil {
-				return nil, err
-			}
-			tests = append(tests, re.MatchString)
-			continue
-		}
-		tests = append(tests, func(s string) bool { return containsFold(s, word) })
-	}
-	return func(s string) bool {
-		for _, t := range tests {
-			if !t(s) {
-				return false
-			}
-		}
-		return true
-	}, nil
 }
 
 // globExpr is a glob over dotted parts as a regular expression: * stays within a part, ** does not.

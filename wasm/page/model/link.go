@@ -32,10 +32,118 @@ func FromDocument(doc []byte) (Recipe, error) {
 		if err := json.Unmarshal(doc, &one); err != nil || len(one.Steps) != 1 {
 			return Recipe{}, err
 		}
-		out.Steps = append(out.Steps, Op{Spec: &Spec{Action: strings.ReplaceAll(op.Name(), "_", "-"), Name: op.Name()}, Raw: one.Steps[0]})
+		out.Steps = append(out.Steps, fromStep(op.Name(), one.Steps[0]))
 	}
 	out.Done = len(out.Steps)
 	return out, nil
+}
+
+// fromStep is a step of a document: with the values of its form, where the form can say all of it.
+func fromStep(name string, step json.RawMessage) Op {
+	action := strings.ReplaceAll(name, "_", "-")
+	spec := SpecOf(action)
+	if spec == nil {
+		return Op{Spec: &Spec{Action: action, Name: name}, Raw: step}
+	}
+	o := Op{Spec: spec, Raw: step}
+	var body map[string]json.RawMessage
+	if json.Unmarshal(step, &body) != nil {
+		return o
+	}
+	fields := map[string]json.RawMessage{}
+	switch v := body[name]; {
+	case len(v) > 0 && v[0] != '{':
+		if string(v) != "true" || len(spec.Fields) == 0 || spec.Name == "set_requires_grad" {
+			fields[spec.Fields[0].Name] = v
+		}
+	case spec.Name == "set_metadata":
+		var all map[string]json.RawMessage
+		if json.Unmarshal(v, &all) != nil || len(all) != 1 {
+			return o
+		}
+		for k, text := range all {
+			fields["key"], fields["text"] = json.RawMessage(quote(k)), text
+		}
+	default:
+		if json.Unmarshal(v, &fields) != nil {
+			return o
+		}
+	}
+	values := map[string]string{}
+	for _, f := range spec.Fields {
+		raw, ok := fields[f.Name]
+		delete(fields, f.Name)
+		if !ok {
+			continue
+		}
+		var one string
+		var many []string
+		var flag bool
+		switch {
+		case json.Unmarshal(raw, &one) == nil:
+			if f.List && !strings.HasPrefix(one, "re:") {
+				one = escapeComma(one)
+			}
+			values[f.Name] = one
+		case f.List && json.Unmarshal(raw, &many) == nil:
+			for i := range many {
+				many[i] = escapeComma(many[i])
+			}
+			values[f.Name] = strings.Join(many, ", ")
+		case json.Unmarshal(raw, &flag) == nil:
+			if values[f.Name] = ""; flag || !f.Flag {
+				values[f.Name] = strings.TrimSpace(string(raw))
+			}
+		default:
+			return o
+		}
+	}
+	if len(fields) > 0 {
+		return o // the form has no field for the rest
+	}
+	o.Values = values
+	return o
+}
+
+// escapeComma lets a value survive Split.
+func escapeComma(s string) string {
+	if strings.ContainsAny(s, "{[") {
+		return s
+	}
+	return strings.ReplaceAll(s, ",", `\,`)
+}
+
+// YAML is the recipe of the steps done as a document to keep.
+func (r *Recipe) YAML() ([]byte, error) {
+	parsed, err := statedict.ParseRecipe(r.Document())
+	if err != nil {
+		return nil, err
+	}
+	return parsed.YAML(), nil
+}
+
+// Command does the same in a shell.
+func (r *Recipe) Command(file, out string) (string, error) {
+	doc, err := r.YAML()
+	if err != nil {
+		return "", err
+	}
+	end := "END"
+	for strings.Contains(string(doc), end) {
+		end += "_"
+	}
+	return "cat > recipe.yaml <<'" + end + "'\n" + strings.TrimRight(string(doc), "\n") + "\n" + end +
+		"\nweightroom edit " + shellQuote(file) + " -o " + shellQuote(out) + " --recipe recipe.yaml\n", nil
+}
+
+func shellQuote(s string) string {
+	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._/") == "" {
+		return s
+	}
+	if strings.HasPrefix(s, "-") {
+		s = "./" + s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
 // FromFragment reads the recipe of a link, "#recipe=" and the document as base64url. ok is false where there is none.

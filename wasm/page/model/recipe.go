@@ -19,11 +19,15 @@ type Spec struct {
 	Fields []Field
 }
 
-// Field is a text field of a form. A List takes several values with commas between.
+// Field is a field of a form: text, or one of Choices, or the name of another open file. A List takes several values with
+// commas between.
 type Field struct {
 	Name     string // data-field, and the field in a recipe
 	List     bool
 	Optional bool
+	Choices  []string
+	File     bool
+	Flag     bool // true or left out
 }
 
 // Specs are the operations, in the order of their buttons.
@@ -34,10 +38,43 @@ var Specs = []*Spec{
 	{Action: "strip-prefix", Name: "strip_prefix", Fields: []Field{{Name: "prefix", List: true}}},
 	{Action: "add-prefix", Name: "add_prefix", Fields: []Field{{Name: "prefix"}, {Name: "match", List: true, Optional: true}}},
 	{Action: "extract", Name: "extract", Fields: []Field{{Name: "prefix"}}},
+	{Action: "cast", Name: "cast", Fields: []Field{{Name: "to", Choices: DTypes}, match, except}},
+	{Action: "keep-known", Name: "keep_known", Fields: []Field{{Name: "in", File: true}, {Name: "shapes", Flag: true}}},
+	{Action: "merge", Name: "merge", Fields: []Field{{Name: "from", File: true}, {Name: "policy", Choices: []string{"error", "keep", "replace"}}, {Name: "prefix", Optional: true}}},
+	{Action: "set-device", Name: "set_device", Fields: []Field{{Name: "device"}, match}},
+	{Action: "set-requires-grad", Name: "set_requires_grad", Fields: []Field{{Name: "value", Choices: []string{"false", "true"}}, match}},
+	{Action: "unshare", Name: "unshare", Fields: []Field{{Name: "match", List: true}}},
+	{Action: "compact", Name: "compact", Fields: []Field{match}},
+	DropObjects,
+	{Action: "set-metadata", Name: "set_metadata", Fields: []Field{{Name: "key"}, {Name: "text", Optional: true}}},
 }
 
-// DropObjects has no button: an export offers it, where a format holds tensors only.
+var (
+	match  = Field{Name: "match", List: true, Optional: true}
+	except = Field{Name: "except", List: true, Optional: true}
+)
+
+// DTypes are what a cast offers, the usual ones first.
+var DTypes = []string{"float16", "bfloat16", "float32", "float64", "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz"}
+
+// DropObjects is what an export offers where a format holds tensors only.
 var DropObjects = &Spec{Action: "drop-objects", Name: "drop_objects", Fields: []Field{{Name: "paths", List: true}}}
+
+// sensitive are the usual names of norms and embeddings, which lose the most in half precision.
+const sensitive = "**.*norm*.**, **.ln_*.**, **.bn*.**, **.*embed*.**, **.wte.**, **.wpe.**"
+
+// Ready is a ready-made way to fill a form, with the end of its text.
+type Ready struct {
+	Text   string
+	Values map[string]string
+}
+
+// Casts are the usual casts.
+var Casts = []Ready{
+	{"half", map[string]string{"to": "float16", "match": "", "except": sensitive}},
+	{"bfloat16", map[string]string{"to": "bfloat16", "match": "", "except": ""}},
+	{"fp8", map[string]string{"to": "float8_e4m3fn", "match": "**.weight", "except": sensitive}},
+}
 
 // SpecOf is the operation with that data-action, nil for none.
 func SpecOf(action string) *Spec {
@@ -52,7 +89,7 @@ func SpecOf(action string) *Spec {
 // Empty is the first field that must be filled and isn't; "" when the form is complete. A rename's target may be empty.
 func (o Op) Empty() string {
 	for _, f := range o.Spec.Fields {
-		if !f.Optional && o.Values[f.Name] == "" && f.Name != "to" {
+		if !f.Optional && !f.Flag && o.Values[f.Name] == "" && (f.Name != "to" || f.Choices != nil) {
 			return f.Name
 		}
 	}
@@ -65,15 +102,28 @@ func (o Op) Step() json.RawMessage {
 		return o.Raw
 	}
 	var b strings.Builder
-	b.WriteString(`{` + quote(o.Spec.Name) + `:{`)
+	b.WriteString(`{` + quote(o.Spec.Name) + `:`)
+	if o.Spec.Name == "set_metadata" {
+		b.WriteString(`{` + quote(o.Values["key"]) + `:` + quote(o.Values["text"]) + `}}`)
+		return json.RawMessage(b.String())
+	}
+	if o.Spec.Name == "compact" && o.Values["match"] == "" {
+		b.WriteString(`true}`)
+		return json.RawMessage(b.String())
+	}
+	b.WriteString(`{`)
 	sep := ""
 	for _, f := range o.Spec.Fields {
 		s := o.Values[f.Name]
-		if s == "" && f.Optional {
+		if s == "" && (f.Optional || f.Flag) {
 			continue
 		}
 		b.WriteString(sep + quote(f.Name) + `:`)
 		sep = ","
+		if f.Flag || o.Spec.Name == "set_requires_grad" && f.Name == "value" {
+			b.WriteString(s)
+			continue
+		}
 		if list := Split(s); f.List && len(list) > 1 {
 			b.WriteString(`[`)
 			for i, item := range list {
@@ -148,37 +198,6 @@ func Split(s string) []string {
 		start = i + 1
 	}
 	return out
-}
-
-// Recipe is the steps and how many of them are done; the others can be done again.
-type Recipe struct {
-	At    string // the mapping to work on
-	HasAt bool   // false: it is found
-	Steps []Op
-	Done  int
-}
-
-// Push adds a step behind those done; the undone ones are forgotten.
-func (r *Recipe) Push(o Op) {
-	r.Steps = append(r.Steps[:r.Done:r.Done], o)
-	r.Done = len(r.Steps)
-}
-
-// Undo and Redo tell whether there was a step.
-func (r *Recipe) Undo() bool {
-	if r.Done == 0 {
-		return false
-	}
-	r.Done--
-	return true
-}
-
-func (r *Recipe) Redo() bool {
-	if r.Done == len(r.Steps) {
-		return false
-	}
-	r.Done++
-	return true
 }
 
 // Document is the recipe of the steps done, as JSON.

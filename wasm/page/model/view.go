@@ -1,5 +1,7 @@
 package model
 
+import "github.com/weightroom/weightroom/wasm/message"
+
 // fewRows is how many lines a tree may have to be shown with all its groups open.
 const fewRows = 400
 
@@ -12,12 +14,18 @@ type View struct {
 	Cursor int
 	// Matches is how many tensors and objects the filter lets through; all of them without one.
 	Matches int
+	// Only, if set, lets through only the leaves it is true for; Again brings a change of it to effect.
+	Only func(n *Node) bool
 
 	choice  map[string]bool // groups that the user opened (true) or closed, by path
 	first   []bool          // groups that are open without a choice, by node
 	query   string
 	failure error
+	search  *Query
 	shown   []bool // nodes that the filter lets through; nil without a filter
+
+	baseRows []message.Row
+	base     map[string]*message.Row
 }
 
 // NewView has every group open if the tree is small, else the first levels and the way to the first leaf.
@@ -186,6 +194,21 @@ func (v *View) Current() *Node {
 		return nil
 	}
 	return &v.Tree.Nodes[v.Rows[v.Cursor]]
+}
+
+// Reveal opens the groups around a node and puts the cursor on it; false when the filter hides it.
+func (v *View) Reveal(node int32) bool {
+	if v.shown == nil {
+		for p := v.Tree.Nodes[node].Parent; p >= 0; p = v.Tree.Nodes[p].Parent {
+			v.choice[v.Tree.Nodes[p].Path] = true
+		}
+		v.relist()
+	}
+	i := v.rowOf(node)
+	if i >= 0 {
+		v.Cursor = i
+	}
+	return i >= 0
 }
 
 // Move puts the cursor n rows further, at most at an end.

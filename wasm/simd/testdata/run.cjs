@@ -4,6 +4,8 @@ const path = require("path");
 globalThis.require = require;
 globalThis.fs = fs;
 globalThis.path = path;
+globalThis.performance ??= require("perf_hooks").performance;
+globalThis.crypto ??= require("crypto").webcrypto; // Node before 19
 require(path.resolve(process.argv[2]));
 require("../simd.js");
 const go = new Go();

@@ -1,0 +1,170 @@
+package pagetest
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+)
+
+// docs is a page of another site than the viewer's: of localhost, while that is at 127.0.0.1.
+func docs(t *testing.T, policy, html string) string {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/" {
+			http.NotFound(w, r)
+			return
+		}
+		if policy != "" {
+			w.Header().Set("Content-Security-Policy", policy)
+		}
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		fmt.Fprint(w, "<!doctype html><html><head><title>Docs</title><link rel=icon href=data:,></head>"+html+"</html>")
+	}))
+	t.Cleanup(s.Close)
+	return strings.Replace(s.URL, "127.0.0.1", "localhost", 1)
+}
+
+// record keeps the events of all viewers in window.got.
+const record = `
+window.got = [];
+for (const type of ["open", "error", "select", "export"]) {
+	addEventListener("weightroom-" + type, e => got.push({type, id: e.target.id, ...e.detail}));
+}`
+
+// untilSoon waits longer than until: a frame starts a browser process of its own.
+func (b *tab) untilSoon(expr string, args ...any) {
+	b.Helper()
+	for start := time.Now(); !js[bool](b, "!!("+expr+")", args...); time.Sleep(30 * time.Millisecond) {
+		if time.Since(start) > 20*time.Second {
+			b.shot("failed")
+			b.clean()
+			b.Fatalf("never true: %s %v", expr, args)
+		}
+	}
+}
+
+// A plain page of another site, with a policy that allows nothing but the viewer: two elements, events, themes, laziness.
+func TestEmbed(t *testing.T) {
+	model, err := os.ReadFile(fixture("dataparallel_sgd.pth"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := newHost(t, give(bytes.NewReader(model), int64(len(model))))
+	viewer := newSite(t, dist, "/")
+	host := docs(t, "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src "+viewer.URL+"; frame-src "+viewer.URL,
+		`<body style="font: 16px sans-serif; max-width: 900px; margin: 2em auto; background: #fff">
+		<h1>A checkpoint in the docs</h1><p>Trained with DataParallel; its prefix is taken off.</p>
+		<weightroom-viewer id="one" src="`+files.URL+`/model.pth" height="300" readonly></weightroom-viewer>
+		<p>The same, to edit:</p>
+		<weightroom-viewer id="two" src="`+files.URL+`/model.pth" recipe='{"recipe":1,"steps":[{"strip_prefix":"module."}]}' height="auto"></weightroom-viewer>
+		<div style="height: 3000px"></div>
+		<weightroom-viewer id="three" src="`+files.URL+`/missing.pth"></weightroom-viewer>
+		<script src="`+viewer.URL+`/embed.js"></script></body>`)
+	b := emptyTab(t)
+	command(b, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: record})
+	b.size(1280, 1200)
+	b.do(chromedp.Navigate(host))
+	b.untilSoon("got.filter(e => e.type === 'open').length === 2")
+	t.Logf("%s", js[string](b, "JSON.stringify(got)"))
+	for _, id := range []string{"one", "two"} {
+		e := js[map[string]any](b, "got.find(e => e.type === 'open' && e.id === $1)", id)
+		if e["name"] != "model.pth" || e["format"] != "torch-zip" || e["local"] != false || e["keys"].(float64) < 1 {
+			t.Errorf("%s: %v", id, e)
+		}
+	}
+	b.untilSoon("document.getElementById('two').offsetHeight !== 320")
+	if got := js[int](b, "document.getElementById('three').shadowRoot.querySelectorAll('iframe').length"); got != 0 {
+		t.Error("a viewer far below was loaded")
+	}
+	b.shot("embed-light")
+	wasm := 0
+	for _, r := range viewer.requests() {
+		if strings.Contains(r, "weightroom-") && strings.HasSuffix(r, ".wasm") {
+			wasm++
+		}
+	}
+	// The cache of a browser context without a profile takes no file of this size; else it would be one.
+	if wasm > 2 {
+		t.Errorf("the program was fetched %d times", wasm)
+	}
+	js[bool](b, `(document.body.style.background = "#1b1b1d", document.body.style.color = "#eee", true)`)
+	b.untilSoon("document.querySelector('#one').shadowRoot.querySelector('iframe').style.colorScheme === 'dark'")
+	time.Sleep(300 * time.Millisecond)
+	b.shot("embed-dark")
+
+	// Messages of anybody else, and ones of another shape, change nothing.
+	before := js[int](b, "got.length")
+	js[bool](b, `(() => {
+		const m = {weightroom: 1, type: "open", name: "evil", format: "x", keys: 1, nbytes: 1, local: false};
+		postMessage(m, "*");
+		const f = document.querySelector("#one").shadowRoot.querySelector("iframe");
+		dispatchEvent(new MessageEvent("message", {data: m, origin: "https://evil.example", source: f.contentWindow}));
+		dispatchEvent(new MessageEvent("message", {data: m, origin: new URL(f.src).origin, source: window}));
+		for (const wrong of [null, 1, "x", [], {...m, weightroom: 2}, {...m, type: "__proto__"}, {...m, more: 1}, {...m, keys: "1"}, {...m, keys: -1}, {...m, name: "x".repeat(5000)}, {weightroom: 1, type: "open"}]) {
+			dispatchEvent(new MessageEvent("message", {data: wrong, origin: new URL(f.src).origin, source: f.contentWindow}));
+		}
+		f.contentWindow.postMessage({weightroom: 1, type: "theme", theme: "x".repeat(1e6)}, "*");
+		f.contentWindow.postMessage(null, "*");
+		f.contentWindow.postMessage({weightroom: 1, type: "theme"}, "*");
+		return true;
+	})()`)
+	time.Sleep(200 * time.Millisecond)
+	if got := js[int](b, "got.length"); got != before {
+		t.Errorf("%d messages were believed", got-before)
+	}
+	// The right one is: so the checks above tell something.
+	js[bool](b, `(() => {
+		const f = document.querySelector("#one").shadowRoot.querySelector("iframe");
+		return dispatchEvent(new MessageEvent("message", {data: {weightroom: 1, type: "error", code: "E_X", message: "m"}, origin: new URL(f.src).origin, source: f.contentWindow}));
+	})()`)
+	if got := js[int](b, "got.length"); got != before+1 {
+		t.Error("a good message was ignored")
+	}
+
+	js[bool](b, "(document.getElementById('three').scrollIntoView(), true)")
+	b.untilSoon("got.some(e => e.type === 'open' && e.id === 'three')")
+	// A click on a key, and an export, in the frame.
+	js[bool](b, "(scrollTo(0, 0), true)")
+	time.Sleep(500 * time.Millisecond)
+	at := js[[]float64](b, "(r => [r.x + 120, r.y + 44 + 48 + 31 + 28 * 3 + 14])(document.getElementById('one').getBoundingClientRect())")
+	b.do(chromedp.MouseClickXY(at[0], at[1]))
+	b.untilSoon("got.some(e => e.type === 'select' && e.id === 'one' && e.key && e.dtype)")
+	b.clean()
+}
+
+// The page of the program does not run in a frame, even where no header forbids it; embed.html does.
+func TestFraming(t *testing.T) {
+	viewer := newSite(t, dist, "/")
+	b := emptyTab(t)
+	b.do(chromedp.Navigate(docs(t, "", `<body><iframe id=a src="`+viewer.URL+`/"></iframe><iframe id=b src="`+viewer.URL+`/remote.html"></iframe></body>`)))
+	time.Sleep(1500 * time.Millisecond)
+	for _, r := range viewer.requests() {
+		if strings.Contains(r, "weightroom-") && strings.HasSuffix(r, ".wasm") {
+			t.Errorf("a framed page went on to load %s", r)
+		}
+	}
+	b.shot("framed")
+}
+
+// A frame whose address names another origin than that of the page around it stays silent and deaf.
+func TestEmbedOrigin(t *testing.T) {
+	viewer := newSite(t, dist, "/")
+	src := viewer.URL + "/embed.html?origin=" + url.QueryEscape("https://docs.example.org")
+	b := emptyTab(t)
+	b.do(chromedp.Navigate(docs(t, "", `<body><script>addEventListener("message", e => { window.said = (window.said || 0) + 1 })</script><iframe src="`+src+`" width=800 height=400></iframe></body>`)))
+	for start := time.Now(); time.Since(start) < 10*time.Second && len(viewer.requests()) < 12; time.Sleep(50 * time.Millisecond) {
+	}
+	time.Sleep(time.Second)
+	if n := js[int](b, "window.said || 0"); n > 0 {
+		t.Errorf("%d messages to an origin that is not named", n)
+	}
+}

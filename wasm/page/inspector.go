@@ -1,0 +1,310 @@
+//go:build js
+
+package page
+
+import (
+	"context"
+	"strings"
+	"syscall/js"
+	"time"
+
+	"github.com/weightroom/weightroom/wasm/message"
+	"github.com/weightroom/weightroom/wasm/page/model"
+)
+
+// still is how long the cursor must rest on a row before its values are read.
+const still = 150 * time.Millisecond
+
+// inspector shows the row under the cursor in the side panel: what it is, and its values.
+type inspector struct {
+	app    *app
+	el     element // of the row on show; nil for none
+	row    *message.Row
+	req    message.ItemRequest
+	turn   int                // rows shown so far; answers for an earlier one are dropped
+	cancel context.CancelFunc // of what is being read for this row
+	heat   *heatmap
+}
+
+// inspectRow shows the row under the cursor, if the user has put it there.
+func (a *app) inspectRow() {
+	in := &a.inspect
+	in.app = a
+	var row *message.Row
+	if n := a.tree.view.Current(); n != nil && a.tree.touched {
+		row = n.Row // nil for a group
+	}
+	if row == in.row {
+		return
+	}
+	in.row = row
+	in.turn++
+	in.stop()
+	in.el, in.heat = nil, nil
+	show(role("inspector"), row != nil)
+	clear(role("inspector-body"))
+	if row == nil {
+		return
+	}
+	in.el = clone("t-inspector")
+	role("inspector-body").AppendChild(in.el)
+	setText(find(in.el, ".inspect-path bdi"), model.Visible(row.Path))
+	in.fact(find(in.el, ".facts"), "type", model.Visible(row.Type))
+	if row.Kind == message.Tensor {
+		in.fact(find(in.el, ".facts"), "shape", model.Shape(row.Shape))
+	}
+	in.busy(true)
+	ctx, cancel := context.WithCancel(context.Background())
+	in.cancel = cancel
+	go in.read(ctx, in.turn)
+}
+
+// listenTheme paints the map anew when the colours of the page change.
+func (a *app) listenTheme() {
+	on(wrap(js.Global().Call("matchMedia", "(prefers-color-scheme: dark)")), "change", func(js.Value) {
+		if h := a.inspect.heat; h != nil && h.heat != nil && len(h.heat.Values) > 0 {
+			h.draw()
+		}
+	})
+}
+
+// isDark tells which colours the page has: those it was told to have, else those of the system.
+func isDark() bool {
+	switch js.Global().Call("getComputedStyle", root.Underlying()).Get("colorScheme").String() {
+	case "dark":
+		return true
+	case "light":
+		return false
+	}
+	return js.Global().Call("matchMedia", "(prefers-color-scheme: dark)").Get("matches").Bool()
+}
+
+// forget makes the next call of inspectRow ask anew: the recipe or the file has changed.
+func (in *inspector) forget() { in.row = nil }
+
+func (in *inspector) stop() {
+	if in.cancel != nil {
+		in.cancel()
+		in.cancel = nil
+	}
+}
+
+func (in *inspector) busy(on bool) {
+	role("inspector").SetAttribute("aria-busy", map[bool]string{true: "true", false: "false"}[on])
+}
+
+// index is the position of the row among those of its kind: the tensors come first.
+func (in *inspector) index() int {
+	tensors := 0
+	for i := range in.app.open.rows {
+		r := &in.app.open.rows[i]
+		if r == in.row {
+			if r.Kind == message.Tensor {
+				return i
+			}
+			return i - tensors
+		}
+		if r.Kind == message.Tensor {
+			tensors++
+		}
+	}
+	return -1
+}
+
+// read asks what the row is, and then for its values.
+func (in *inspector) read(ctx context.Context, turn int) {
+	a := in.app
+	time.Sleep(still)
+	if turn != in.turn || a.open == nil {
+		return
+	}
+	in.req = message.ItemRequest{Handle: a.open.about.Handle, Recipe: a.open.recipe.Document(), Kind: in.row.Kind, Index: in.index()}
+	var d message.Description
+	_, err := a.worker.do(ctx, message.Describe, in.req, &d, nil, nil)
+	if turn != in.turn {
+		return
+	}
+	defer func() {
+		if turn == in.turn {
+			in.busy(false)
+		}
+	}()
+	if in.failed(err) {
+		return
+	}
+	in.describe(&d)
+	if !d.Readable || in.row.Kind != message.Tensor {
+		return
+	}
+	in.heat = newHeatmap(in)
+	in.heat.load(ctx, turn)
+	if turn == in.turn {
+		in.offerMeasure(ctx, turn)
+	}
+}
+
+// failed shows an error in the inspector.
+func (in *inspector) failed(err error) bool {
+	if err != nil && !isCancelled(err) && in.el != nil {
+		in.app.drawProblem(find(in.el, ".preview-error"), err)
+	}
+	return err != nil
+}
+
+func (in *inspector) fact(list element, name, text string) {
+	f := clone("t-fact")
+	setText(find(f, "dt"), in.app.text.Text("fact."+name))
+	f.SetAttribute("data-fact", name)
+	find(f, "dd").AppendChild(textElement("bdi", text))
+	list.AppendChild(f)
+}
+
+// describe fills in what the worker says of the row.
+func (in *inspector) describe(d *message.Description) {
+	a, facts := in.app, find(in.el, ".facts")
+	if in.row.Kind == message.Object {
+		value := find(in.el, ".inspect-value")
+		text := d.Value
+		if d.Cut {
+			text += "…"
+		}
+		setText(value, lines(text))
+		show(value, d.Value != "")
+		return
+	}
+	yes := func(b bool) string {
+		if b {
+			return a.text.Text("fact.yes")
+		}
+		return a.text.Text("fact.no")
+	}
+	in.fact(facts, "size", a.text.Text("export.size.exact", "size", model.Bytes(in.row.NBytes), "bytes", model.Number(in.row.NBytes)))
+	stride := strings.NewReplacer("[", "(", "]", ")").Replace(model.Shape(d.Stride))
+	if !d.Contiguous {
+		stride += " · " + a.text.Text("fact.strided")
+	}
+	in.fact(facts, "stride", stride)
+	in.fact(facts, "offset", model.Number(d.Offset))
+	if d.Layout != "" {
+		in.fact(facts, "layout", model.Visible(d.Layout))
+	}
+	if d.Quant != "" {
+		in.fact(facts, "quant", model.Visible(d.Quant))
+	}
+	if d.Class != "" {
+		in.fact(facts, "class", model.Visible(d.Class))
+	}
+	if d.Device != "" {
+		in.fact(facts, "device", model.Visible(d.Device))
+	}
+	in.fact(facts, "grad", yes(d.Grad))
+	in.fact(facts, "parameter", yes(d.Parameter))
+	if d.Storage != "" {
+		in.fact(facts, "storage", model.Visible(d.Storage)+" · "+model.Bytes(d.Bytes))
+	}
+	switch {
+	case d.File != "" && d.Deflated:
+		in.fact(facts, "bytes", a.text.Text("fact.deflated", "from", model.Number(d.Off), "size", model.Bytes(d.Len)))
+	case d.File != "":
+		in.fact(facts, "bytes", model.Number(d.Off)+" – "+model.Number(d.Off+d.Len))
+	}
+	if d.File != "" && len(a.open.names) > 1 {
+		in.fact(facts, "file", model.Visible(d.File))
+	}
+	note := find(in.el, ".inspect-note")
+	switch {
+	case d.Bad != "":
+		setText(note, model.VisibleAll(sentence(d.Bad)))
+	case d.Missing != "":
+		setText(note, model.VisibleAll(sentence(d.Missing)))
+	case d.Made:
+		setText(note, a.text.Text("inspect.made"))
+	}
+	show(note, note.TextContent() != "")
+	in.drawSharers(d)
+}
+
+// drawSharers links the rows that have bytes of the same storage.
+func (in *inspector) drawSharers(d *message.Description) {
+	a, box := in.app, find(in.el, ".sharers")
+	show(box, d.Shared > 0)
+	if d.Shared == 0 {
+		return
+	}
+	setText(find(box, "p"), a.text.Count("inspect.shared", int64(d.Shared), count(d.Shared)))
+	for _, s := range d.Sharers {
+		li := textElement("li", "")
+		b := textElement("button", "")
+		b.SetAttribute("type", "button")
+		b.SetClass("link")
+		b.AppendChild(textElement("bdi", model.Visible(s.Path)))
+		on(b, "click", func(js.Value) { a.goTo(s.Path) })
+		li.AppendChild(b)
+		if !s.Same {
+			li.AppendChild(textElement("span", " "+a.text.Text("inspect.part")))
+		}
+		find(box, "ul").AppendChild(li)
+	}
+	if more := d.Shared - len(d.Sharers); more > 0 {
+		find(box, "ul").AppendChild(textElement("li", a.text.Text("change.more", "n", count(more))))
+	}
+}
+
+// goTo puts the cursor on a tensor; the filter goes away if it hides it.
+func (a *app) goTo(path string) {
+	v := a.tree.view
+	node := v.Tree.Find(path, model.Tensor)
+	if node < 0 {
+		return
+	}
+	if !v.Reveal(node) {
+		find(root, "#filter").Set("value", "")
+		a.tree.filter()
+		v.Reveal(node)
+	}
+	a.tree.touched = true
+	a.tree.refresh()
+	a.tree.reveal()
+	a.inspectRow()
+}
+
+// lines is Visible for text of several lines.
+func lines(s string) string {
+	parts := strings.Split(s, "\n")
+	for i := range parts {
+		parts[i] = model.VisibleAll(strings.ReplaceAll(parts[i], "\t", "    "))
+	}
+	return strings.Join(parts, "\n")
+}
+
+// actInspector is act for the controls of the inspector.
+func (a *app) actInspector(action string) {
+	in := &a.inspect
+	if in.el == nil {
+		return
+	}
+	switch action {
+	case "measure":
+		in.measureNow()
+	case "measure-stop":
+		in.stop()
+	case "heat-in", "heat-out":
+		if in.heat != nil {
+			in.heat.zoom(action == "heat-in")
+		}
+	case "copy-text", "copy-numpy", "copy-json":
+		if in.heat != nil {
+			in.heat.copy(strings.TrimPrefix(action, "copy-"))
+		}
+	}
+}
+
+// readMore notes how much of the files has been read.
+func (a *app) readMore(n int64) {
+	if a.open != nil && n > a.open.state.BytesRead {
+		a.open.state.BytesRead = n
+		if a.waiting == 0 {
+			a.drawStatus("")
+		}
+	}
+}

@@ -1,0 +1,302 @@
+//go:build js
+
+package page
+
+import (
+	"context"
+	"strings"
+	"syscall/js"
+
+	"github.com/weightroom/weightroom/wasm/message"
+	"github.com/weightroom/weightroom/wasm/page/model"
+)
+
+// reference is what the checkpoint is compared with, and how it fits.
+type reference struct {
+	with    *attachment // nil for nothing
+	checked message.Checked
+	marks   map[string]string // by path of a row: "unexpected" or "shape"; none for keys that fit
+	only    string            // the count that filters the tree
+}
+
+// compareWith makes x the reference.
+func (a *app) compareWith(x *attachment) {
+	a.reference = reference{with: x}
+	show(role("paste"), false)
+	a.checkSoon()
+}
+
+// checkSoon compares again, after a file came or the recipe changed.
+func (a *app) checkSoon() {
+	w, x := a.open, a.reference.with
+	a.drawReference()
+	if w == nil || x == nil {
+		return
+	}
+	recipe := w.recipe.Document()
+	go func() {
+		var got message.Checked
+		_, err := a.worker.do(context.Background(), message.Check, message.CheckRequest{Handle: w.about.Handle, Recipe: recipe, Against: x.Name}, &got, nil, nil)
+		if w != a.open || x != a.reference.with || string(recipe) != string(w.recipe.Document()) {
+			return // another answer is on its way
+		}
+		if err != nil {
+			a.reference = reference{}
+			a.showError(a.text.Text("reference.failed"), err)
+		} else {
+			a.reference.checked = got
+			a.reference.mark(w.state.At)
+		}
+		a.drawReference()
+		a.filterFit()
+	}()
+}
+
+func (r *reference) mark(at string) {
+	r.marks = map[string]string{}
+	if at != "" {
+		at += "."
+	}
+	for _, k := range r.checked.Unexpected {
+		r.marks[at+k] = "unexpected"
+	}
+	for _, m := range r.checked.Mismatched {
+		r.marks[at+m.Key] = "shape"
+	}
+}
+
+// fit is how the row of a key fits the reference, "" without one.
+func (a *app) fit(n *model.Node) string {
+	if a.reference.marks == nil || n.Kind != model.Tensor {
+		return ""
+	}
+	if m := a.reference.marks[n.Path]; m != "" {
+		return m
+	}
+	if at := a.open.state.At; at != "" && !strings.HasPrefix(n.Path, at+".") {
+		return ""
+	}
+	return "ok"
+}
+
+// filterFit lets only those rows through that the chosen count counts.
+func (a *app) filterFit() {
+	v, only := a.tree.view, a.reference.only
+	v.Only = nil
+	if only == "ok" || only == "unexpected" || only == "shape" {
+		v.Only = func(n *model.Node) bool { return a.fit(n) == only }
+	}
+	v.Again()
+	a.tree.redraw()
+}
+
+// chooseFit is a click on a count.
+func (a *app) chooseFit(which string) {
+	if a.reference.only == which {
+		which = ""
+	}
+	a.reference.only = which
+	a.drawReference()
+	a.filterFit()
+}
+
+// drawReference shows what is compared, the counts, and the recipe that would help.
+func (a *app) drawReference() {
+	r := &a.reference
+	sel := find(root, "[data-field=reference]")
+	a.drawOthers(sel, false)
+	show(role("fit"), r.with != nil && r.marks != nil)
+	if r.with == nil {
+		sel.Set("selectedIndex", -1)
+		return
+	}
+	sel.Set("value", r.with.Name)
+	c := &r.checked
+	for _, f := range []struct {
+		name string
+		n    int
+	}{{"ok", c.OK}, {"missing", len(c.Missing)}, {"unexpected", len(c.Unexpected)}, {"shape", len(c.Mismatched)}} {
+		b := find(root, "[data-action=fit-"+f.name+"]")
+		setText(find(b, "b"), count(f.n))
+		setDisabled(b, f.n == 0)
+		b.SetAttribute("aria-pressed", map[bool]string{true: "true", false: "false"}[r.only == f.name])
+	}
+	verdict := "fit.differs"
+	if len(c.Missing)+len(c.Unexpected)+len(c.Mismatched) == 0 {
+		verdict = "fit.loads"
+	}
+	setText(role("fit-verdict"), a.text.Text(verdict))
+	role("fit-verdict").Get("classList").Call("toggle", "good", verdict == "fit.loads")
+	a.drawFitList()
+	a.drawSuggestion()
+	show(find(root, "[data-action=differences]"), r.with.Tensors)
+}
+
+// drawFitList lists the keys that have no row, or more to say than a row has room for.
+func (a *app) drawFitList() {
+	r, list := &a.reference, role("fit-list")
+	clear(list)
+	line := func(from, to string) {
+		li := clone("t-change")
+		setText(find(li, ".from"), from)
+		setText(find(li, ".to"), to)
+		list.AppendChild(li)
+	}
+	const most = 500
+	switch r.only {
+	case "missing":
+		for _, k := range r.checked.Missing[:min(most, len(r.checked.Missing))] {
+			line(a.shown(k), "")
+		}
+		a.more(list, len(r.checked.Missing)-most)
+	case "shape":
+		for _, m := range r.checked.Mismatched[:min(most, len(r.checked.Mismatched))] {
+			line(a.shown(m.Key), a.text.Text("fit.shapes", "got", m.Got, "want", m.Want))
+		}
+		a.more(list, len(r.checked.Mismatched)-most)
+	}
+}
+
+func (a *app) more(list element, n int) {
+	if n <= 0 {
+		return
+	}
+	li := textElement("li", a.text.Text("change.more", "n", count(n)))
+	li.SetClass("change more")
+	list.AppendChild(li)
+}
+
+func (a *app) drawSuggestion() {
+	s := a.reference.checked.Suggestion
+	show(role("suggestion"), s != nil)
+	if s == nil {
+		return
+	}
+	text := "suggestion.better"
+	if s.Compatible {
+		text = "suggestion.fits"
+	}
+	setText(role("suggestion-text"), a.text.Text(text, "before", count(s.Before), "matched", count(s.Matched), "wanted", a.keys(s.Wanted)))
+	list := role("suggestion-steps")
+	clear(list)
+	recipe, err := model.FromDocument(s.Recipe)
+	if err != nil {
+		return
+	}
+	for i, op := range recipe.Steps {
+		li := clone("t-step")
+		setText(find(li, ".step-number"), itoa(i+1))
+		setText(find(li, ".step-name"), a.opName(op))
+		setText(find(li, ".step-args"), model.Visible(op.Args()))
+		if i < len(s.Steps) {
+			setText(find(li, ".step-effect"), a.text.Text("suggestion.gain", "keys", a.keys(s.Steps[i].Gained), "sure", count(int(s.Steps[i].Sure*100+0.5))))
+		}
+		li.Get("classList").Call("add", "plain")
+		list.AppendChild(li)
+	}
+	for _, k := range s.Ambiguous {
+		list.AppendChild(textElement("li", a.text.Text("suggestion.ambiguous", "key", a.shown(k.Key), "candidates", model.Visible(strings.Join(k.Candidates, ", ")))))
+	}
+}
+
+// takeSuggestion makes the suggested steps the next ones.
+func (a *app) takeSuggestion() {
+	s := a.reference.checked.Suggestion
+	if s == nil || !a.closePanel() {
+		return
+	}
+	r, err := model.FromDocument(s.Recipe)
+	if err != nil {
+		a.showError(a.text.Text("error.failed"), err)
+		return
+	}
+	a.reference.only = ""
+	a.edit(func(own *model.Recipe) bool {
+		if own.Done == 0 && r.HasAt {
+			own.Take(r)
+		} else {
+			own.Push(r.Steps...)
+		}
+		return true
+	}, nil, nil)
+}
+
+// differences lists how two files differ.
+func (a *app) differences() {
+	w, x := a.open, a.reference.with
+	if w == nil || x == nil {
+		return
+	}
+	a.run(job{work: func(ctx context.Context) error {
+		var d message.Diffed
+		if _, err := a.worker.do(ctx, message.Diff, message.CheckRequest{Handle: w.about.Handle, Recipe: w.recipe.Document(), Against: x.Name}, &d, nil, nil); err != nil {
+			return err
+		}
+		list := role("diff-list")
+		clear(list)
+		for _, part := range []struct {
+			class string
+			keys  []string
+			n     int
+		}{{"here", d.ListHere, d.OnlyHere}, {"there", d.ListThere, d.OnlyThere}, {"changed", d.ListChange, d.Changed}} {
+			if part.n == 0 {
+				continue
+			}
+			head := textElement("li", a.text.Text("diff."+part.class, "keys", a.keys(part.n)))
+			head.SetClass("change more")
+			list.AppendChild(head)
+			for _, k := range part.keys {
+				li := clone("t-change")
+				li.Get("classList").Call("add", part.class)
+				setText(find(li, ".from"), a.shown(k))
+				list.AppendChild(li)
+			}
+			a.more(list, part.n-len(part.keys))
+		}
+		if d.OnlyHere+d.OnlyThere+d.Changed == 0 {
+			list.AppendChild(textElement("li", a.text.Text("diff.none")))
+		}
+		return nil
+	}})
+}
+
+// listenReference sets the controls of this part up.
+func (a *app) listenReference() {
+	on(find(root, "[data-field=reference]"), "change", func(ev js.Value) {
+		for _, x := range a.others {
+			if x.Name == ev.Get("target").Get("value").String() {
+				a.compareWith(x)
+			}
+		}
+	})
+}
+
+// actReference is act for them.
+func (a *app) actReference(action string) {
+	switch action {
+	case "choose-other":
+		find(root, "#other").Click()
+	case "paste-error":
+		show(role("paste"), !visible(role("paste")))
+		if visible(role("paste")) {
+			find(root, "[data-field=pasted]").Focus()
+		}
+	case "use-pasted":
+		if text := value(find(root, "[data-field=pasted]")); strings.TrimSpace(text) != "" {
+			a.attach(nil, text, a.compareWith)
+		}
+	case "take-suggestion":
+		a.takeSuggestion()
+	case "differences":
+		a.differences()
+	case "stop-comparing":
+		a.reference = reference{}
+		clear(role("diff-list"))
+		a.drawReference()
+		a.filterFit()
+	default:
+		if which, ok := strings.CutPrefix(action, "fit-"); ok {
+			a.chooseFit(which)
+		}
+	}
+}

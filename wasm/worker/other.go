@@ -1,0 +1,246 @@
+package worker
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/weightroom/weightroom/statedict"
+	"github.com/weightroom/weightroom/wasm/message"
+)
+
+// maxKeyList bounds a list of keys that is no checkpoint, in bytes.
+const maxKeyList = 64 << 20
+
+// other is a file beside the open one: a checkpoint, a list of keys, or an error that load_state_dict raised.
+type other struct {
+	cp     *statedict.Checkpoint
+	keys   *statedict.KeyList
+	pasted *statedict.PastedError
+}
+
+// Attach opens what recipes and comparisons refer to by name.
+func (s *Session) Attach(ctx context.Context, req *message.AttachRequest, srcs []statedict.Source) (*message.Attached, error) {
+	o, err := attach(ctx, req.Text, srcs)
+	if err != nil {
+		return nil, err
+	}
+	s.others[req.Name] = o
+	for _, op := range s.open { // a recipe that names it gives something else now
+		op.edited = nil
+	}
+	out := &message.Attached{Name: req.Name}
+	switch {
+	case o.cp != nil:
+		out.Keys, out.Tensors = len(o.cp.Entries), true
+	case o.keys != nil:
+		out.Keys = len(o.keys.Keys)
+	default:
+		out.Keys, out.Pasted, out.Model = len(o.pasted.Missing)+len(o.pasted.Unexpected)+len(o.pasted.Mismatched), true, o.pasted.Model
+	}
+	return out, nil
+}
+
+func attach(ctx context.Context, text string, srcs []statedict.Source) (*other, error) {
+	if len(srcs) == 0 {
+		p, err := statedict.ParseLoadError(text)
+		if err != nil {
+			if keys, keyErr := statedict.ParseKeyList([]byte(text)); keyErr == nil {
+				return &other{keys: keys}, nil
+			}
+			return nil, err
+		}
+		return &other{pasted: p}, nil
+	}
+	if src := srcs[0]; len(srcs) == 1 && src.Size <= maxKeyList && strings.HasSuffix(strings.ToLower(src.Name), ".json") {
+		doc, err := io.ReadAll(io.NewSectionReader(src.R, 0, src.Size))
+		if err != nil {
+			return nil, err
+		}
+		keys, err := statedict.ParseKeyList(doc)
+		if err != nil {
+			return nil, err
+		}
+		return &other{keys: keys}, nil
+	}
+	opts := statedict.Options{LazyHeaders: true}
+	cp, err := opts.Open(ctx, srcs...)
+	if err != nil {
+		return nil, err
+	}
+	return &other{cp: cp}, nil
+}
+
+// files are the checkpoints that a recipe names.
+func (s *Session) files(r *statedict.Recipe) map[string]*statedict.Checkpoint {
+	out := map[string]*statedict.Checkpoint{}
+	for _, name := range r.Files() {
+		if o := s.others[name]; o != nil && o.cp != nil {
+			out[name] = o.cp
+		}
+	}
+	return out
+}
+
+func (s *Session) other(name string) (*other, error) {
+	if o := s.others[name]; o != nil {
+		return o, nil
+	}
+	return nil, &message.Error{Code: message.Internal, Message: "nothing is attached as " + name}
+}
+
+// Check says what load_state_dict would say of the checkpoint after a recipe, and looks for a recipe that helps.
+func (s *Session) Check(req *message.CheckRequest) (*message.Checked, error) {
+	o, err := s.handle(req.Handle)
+	if err != nil {
+		return nil, err
+	}
+	ref, err := s.other(req.Against)
+	if err != nil {
+		return nil, err
+	}
+	cp, report, err := s.after(o, req.Recipe)
+	if err != nil {
+		return nil, err
+	}
+	got, err := cp.KeyList(report.At, true)
+	if err != nil {
+		return nil, err
+	}
+	want, err := ref.keyList(o.base)
+	if err != nil {
+		return nil, err
+	}
+	inc := statedict.CompareKeys(want, got)
+	out := &message.Checked{Missing: inc.MissingKeys, Unexpected: inc.UnexpectedKeys}
+	for _, m := range inc.Mismatched {
+		out.Mismatched = append(out.Mismatched, message.Mismatch{Key: m.Key, Want: shape(m.WantShape), Got: shape(m.GotShape)})
+	}
+	out.OK = len(got.Keys) - len(inc.UnexpectedKeys) - len(inc.Mismatched)
+	if inc.Compatible() {
+		return out, nil
+	}
+	found, err := statedict.Suggest(want, cp)
+	if err != nil || found == nil || found.Matched <= found.Before || len(found.Recipe.Steps) == 0 && !found.Recipe.HasAt {
+		return out, err
+	}
+	doc, err := json.Marshal(found.Recipe)
+	if err != nil {
+		return nil, err
+	}
+	out.Suggestion = &message.Suggestion{Recipe: doc, Before: found.Before, Matched: found.Matched, Wanted: found.Wanted,
+		Compatible: found.Compatible, Steps: found.Steps, Ambiguous: found.Ambiguous[:min(len(found.Ambiguous), 20)]}
+	return out, nil
+}
+
+// keyList is the reference's side. An error speaks of the file as it was loaded: without the recipe.
+func (o *other) keyList(base *statedict.Checkpoint) (*statedict.KeyList, error) {
+	switch {
+	case o.cp != nil:
+		return o.cp.KeyList("", false)
+	case o.keys != nil:
+		return o.keys, nil
+	}
+	got, err := base.KeyList("", false)
+	if err != nil {
+		return nil, err
+	}
+	return o.pasted.Reference(got), nil
+}
+
+func shape(dims []int64) string {
+	var b strings.Builder
+	for i, d := range dims {
+		if i > 0 {
+			b.WriteString(" × ")
+		}
+		b.WriteString(strconv.FormatInt(d, 10))
+	}
+	return "(" + b.String() + ")"
+}
+
+// maxDiff is how many differences of each kind are listed.
+const maxDiff = 500
+
+// Diff compares the checkpoint after a recipe with another file, by names, shapes and dtypes.
+func (s *Session) Diff(ctx context.Context, req *message.CheckRequest) (*message.Diffed, error) {
+	o, err := s.handle(req.Handle)
+	if err != nil {
+		return nil, err
+	}
+	ref, err := s.other(req.Against)
+	if err != nil {
+		return nil, err
+	}
+	if ref.cp == nil {
+		return nil, &message.Error{Code: message.Internal, Message: "only checkpoints can be compared"}
+	}
+	cp, _, err := s.after(o, req.Recipe)
+	if err != nil {
+		return nil, err
+	}
+	d, err := statedict.DiffCheckpoints(ctx, cp, ref.cp, statedict.DiffOptions{})
+	if err != nil {
+		return nil, err
+	}
+	out := &message.Diffed{OnlyHere: len(d.OnlyInA), OnlyThere: len(d.OnlyInB), Changed: len(d.Changed)}
+	out.ListHere, out.ListThere = d.OnlyInA[:min(maxDiff, len(d.OnlyInA))], d.OnlyInB[:min(maxDiff, len(d.OnlyInB))]
+	for _, c := range d.Changed[:min(maxDiff, len(d.Changed))] {
+		out.ListChange = append(out.ListChange, c.Key)
+	}
+	return out, nil
+}
+
+// Loss reads what the casts of a step would read and counts what they could not keep.
+func (s *Session) Loss(ctx context.Context, req *message.PreviewRequest, progress func(message.Progress) error) (*message.Lost, error) {
+	o, err := s.handle(req.Handle)
+	if err != nil {
+		return nil, err
+	}
+	cp, _, err := s.after(o, req.Recipe)
+	if err != nil {
+		return nil, err
+	}
+	one, err := statedict.ParseRecipe(req.Step)
+	if err != nil {
+		return nil, err
+	}
+	after, _, err := one.Apply(cp, s.files(one))
+	if err != nil {
+		return nil, err
+	}
+	plan, err := statedict.NewPlan(after, statedict.TorchZip, &statedict.PlanOptions{Name: "out.pth", AllowUnsafe: true})
+	if err != nil {
+		return nil, err
+	}
+	var casts []statedict.Convert
+	total, done := int64(0), int64(0)
+	for i := range plan.Files {
+		for _, seg := range plan.Files[i].Segments {
+			if c, ok := seg.(statedict.Convert); ok && c.To != c.View.DType {
+				casts = append(casts, c)
+				total += c.Len()
+			}
+		}
+	}
+	out := &message.Lost{}
+	for _, c := range casts {
+		f := statedict.File{Name: fmt.Sprintf("cast to %s", c.To), Size: c.Len(), Segments: []statedict.Segment{c}}
+		before := done
+		err := f.Write(ctx, io.Discard, func(n int64) {
+			done = before + n
+			progress(message.Progress{Phase: "convert", Done: done, Total: total})
+		})
+		if err != nil {
+			return nil, err
+		}
+		out.Overflowed += f.Cast.Overflowed
+		out.Flushed += f.Cast.Flushed
+		out.NaNs += f.Cast.NaNs
+		out.Elements += c.View.Numel()
+	}
+	return out, nil
+}
