@@ -58,7 +58,7 @@ func ParseLoadError(text string) (*PastedError, error) {
 	}
 	if e.Missing == nil && e.Unexpected == nil && e.Mismatched == nil {
 		return nil, &FormatError{Code: "E_FORMAT", Format: "load_state_dict error", Offset: -1, Msg: "names no missing, unexpected or mismatched keys",
-			Hint: `paste from "Error(s) in loading state_dict for" on`}
+			Hint: "paste the whole text from `Error(s) in loading state_dict for …` on"}
 	}
 	if end := strings.TrimSpace(text); !e.MissingCut && (strings.HasSuffix(end, "…") || strings.HasSuffix(end, "...")) {
 		e.UnexpectedCut = true // maybe in its very heading
