@@ -62,7 +62,8 @@ func run(m *testing.M) int {
 
 	opts := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(bin), chromedp.NoSandbox, chromedp.Flag("headless", "new"), chromedp.Flag("disable-quic", true),
-		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true))
+		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
+		chromedp.Flag("enable-unsafe-webgpu", true), chromedp.Flag("use-webgpu-adapter", "swiftshader"))
 	alloc, cancel := chromedp.NewExecAllocator(context.Background(), opts...)
 	defer cancel()
 	var stop context.CancelFunc
@@ -105,7 +106,7 @@ window.workers = [];
 window.Worker = class extends Worker { constructor(...a) { super(...a); workers.push(this) } };
 window.Blob = class extends Blob {
 	constructor(parts, options) {
-		if (options?.type === "text/javascript") parts = ["addEventListener('message', e => { if (!e.data?.reach) return; e.stopImmediatePropagation();" +
+		if (options?.type === "text/javascript") parts = [window.prelude ?? "", "addEventListener('message', e => { if (!e.data?.reach) return; e.stopImmediatePropagation();" +
 			"const tell = got => postMessage({kind: 'test', id: 0, got}); fetch(e.data.reach).then(() => tell('went out'), () => tell('blocked')) });\n", ...parts];
 		super(parts, options);
 	}
