@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -46,7 +48,7 @@ The output appears whole or not at all: it is written beside OUT, synced, read b
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.StringVarP(&o.out, "output", "o", "", "the `FILE` to write")
-	f.StringVar(&o.recipe, "recipe", "", "run the steps of this recipe `FILE` first (YAML or JSON)")
+	f.StringVar(&o.recipe, "recipe", "", "run the steps of this recipe `FILE` first (YAML or JSON), or of a ready-made one: "+presetNames())
 	f.StringVar(&o.at, "at", "", "`PATH` of the mapping to work on (default: found, and reported)")
 	ops.register(f)
 	f.StringVar(&o.format, "format", "", "torch, torch-legacy, safetensors, npz or gguf (default: by OUT's ending)")
@@ -149,6 +151,9 @@ func (o *editFlags) wholeRecipe(ops *opList) (*statedict.Recipe, error) {
 	recipe := &statedict.Recipe{}
 	if o.recipe != "" {
 		doc, err := os.ReadFile(o.recipe)
+		if ready, ok := statedict.PresetRecipe(o.recipe); ok && errors.Is(err, fs.ErrNotExist) {
+			doc, err = ready.YAML(), nil
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -167,6 +172,16 @@ func (o *editFlags) wholeRecipe(ops *opList) (*statedict.Recipe, error) {
 		recipe.At, recipe.HasAt = o.at, true
 	}
 	return recipe, nil
+}
+
+func presetNames() string {
+	var names []string
+	for _, p := range statedict.Presets() {
+		if p.Ask == "" {
+			names = append(names, p.Name)
+		}
+	}
+	return strings.Join(names, ", ")
 }
 
 // output is the format and the shard size: flags first, then the recipe, then OUT's ending.

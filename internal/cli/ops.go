@@ -27,7 +27,9 @@ func (f *opFlag) String() string { return "" }
 func (f *opFlag) Type() string   { return f.arg }
 func (f *opFlag) Set(value string) error {
 	v, err := f.step(value)
-	if err == nil && v != nil {
+	if whole, ok := v.(map[string]any); ok && f.name == "step" {
+		f.list.steps = append(f.list.steps, whole)
+	} else if err == nil && v != nil {
 		f.list.steps = append(f.list.steps, map[string]any{strings.ReplaceAll(f.name, "-", "_"): v})
 	}
 	return err
@@ -89,6 +91,27 @@ func (l *opList) register(flags *pflag.FlagSet) {
 		}
 		return map[string]any{k: val}, nil
 	})
+	add("step", "STEP", `one step as a recipe has it: '{drop: {match: "**.bias", except: "fc.*"}}'`, "", wholeStep)
+}
+
+// wholeStep reads a step as recipes have it, for what the other flags cannot say: lists, except, optional.
+func wholeStep(v string) (any, error) {
+	recipe, err := statedict.ParseRecipe([]byte("steps: [" + v + "]"))
+	if err != nil {
+		return nil, err
+	}
+	text, err := json.Marshal(recipe)
+	if err != nil {
+		return nil, err
+	}
+	var doc struct{ Steps []map[string]any }
+	if err := json.Unmarshal(text, &doc); err != nil {
+		return nil, err
+	}
+	if len(doc.Steps) != 1 {
+		return nil, fmt.Errorf("one step expected, found %d", len(doc.Steps))
+	}
+	return doc.Steps[0], nil
 }
 
 func boolean(v string) (any, error) {
