@@ -184,3 +184,29 @@ func TestCode(t *testing.T) {
 	b.shot("code")
 	b.clean()
 }
+
+// The page speaks what the browser prefers, and another language on demand, with a file open.
+func TestLanguages(t *testing.T) {
+	b := newTab(t)
+	b.choose(fixture("dataparallel_sgd.pth"))
+	b.selectRow("state_dict.module.conv.weight")
+	speak := func(tag string) {
+		b.str("(l => { l.value = $1; l.dispatchEvent(new Event('change', {bubbles: true})) })(document.querySelector('[data-field=language]'))", tag)
+		b.inspected("state_dict.module.conv.weight")
+	}
+	for tag, want := range map[string]string{"zh-Hant": "9 個鍵", "zh-Hans": "9 个键", "en": "9 keys"} {
+		speak(tag)
+		if got := b.str("[...document.querySelectorAll('.row')].find(r => !r.hidden && r.dataset.path === 'state_dict').querySelector('.c-shape').innerText"); got != want {
+			t.Errorf("in %s the tree says %q", tag, got)
+		}
+		if got := b.str("document.documentElement.lang"); got != tag {
+			t.Errorf("the page says it is in %q", got)
+		}
+		b.shot("language-" + tag)
+	}
+	speak("zh-Hant")
+	b.size(390, 844)
+	b.str("document.querySelector('[data-action=tab-edit]').click()")
+	b.shot("language-phone")
+	b.clean()
+}

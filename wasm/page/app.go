@@ -76,10 +76,7 @@ func Run() {
 	}
 	root.SetAttribute("lang", lang)
 	a.findPlace()
-	a.label(root)
-	for _, t := range []string{"t-operation", "t-export", "t-other", "t-inspector"} {
-		a.label(wrap(find(root, "#"+t).Get("content")))
-	}
+	a.labelAll()
 	a.startWorker()
 	a.tree = newTreeView(a)
 	a.listen()
@@ -89,6 +86,7 @@ func Run() {
 	a.listenOthers()
 	a.listenReference()
 	a.listenTheme()
+	a.listenLanguage(lang)
 	a.drawStatus("")
 	go a.work()
 	go func() {
@@ -96,6 +94,14 @@ func Run() {
 		a.begin()
 	}()
 	select {}
+}
+
+// labelAll fills in the texts of the page and of its templates.
+func (a *app) labelAll() {
+	a.label(root)
+	for _, t := range list(document.Call("querySelectorAll", "template")) {
+		a.label(wrap(t.Get("content")))
+	}
 }
 
 // label fills in the texts that the markup names.

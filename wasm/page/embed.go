@@ -7,7 +7,6 @@ import (
 
 	"github.com/weightroom/weightroom/wasm/message"
 	"github.com/weightroom/weightroom/wasm/page/model"
-	"github.com/weightroom/weightroom/web/texts"
 )
 
 // maxTold bounds a text in a message to the framing page, in bytes; embed.js takes no longer ones.
@@ -102,15 +101,4 @@ func (a *app) tellSelected(r *message.Row) {
 	}
 	a.place.selected = r
 	a.tell("select", map[string]any{"key": r.Path, "dtype": r.Type, "shape": model.Shape(r.Shape)})
-}
-
-// language loads the texts of the language that the address asks for, or English.
-func language() (texts.Catalog, string, error) {
-	if lang := query("lang"); len(lang) >= 2 {
-		if c, err := texts.Load(lang[:2]); err == nil {
-			return c, lang[:2], nil
-		}
-	}
-	c, err := texts.Load("en")
-	return c, "en", err
 }

@@ -152,7 +152,7 @@ func (h *heatmap) load(ctx context.Context, turn int) {
 func (h *heatmap) draw() {
 	el, a := h.in.el, h.in.app
 	canvas := find(el, ".heat-canvas")
-	dark := js.Global().Call("matchMedia", "(prefers-color-scheme: dark)").Get("matches").Bool()
+	dark := isDark()
 	pixels := h.heat.Pixels(dark)
 	data := js.Global().Get("Uint8ClampedArray").New(len(pixels))
 	js.CopyBytesToJS(data, pixels)

@@ -68,6 +68,17 @@ func (a *app) listenTheme() {
 	})
 }
 
+// isDark tells which colours the page has: those it was told to have, else those of the system.
+func isDark() bool {
+	switch js.Global().Call("getComputedStyle", root.Underlying()).Get("colorScheme").String() {
+	case "dark":
+		return true
+	case "light":
+		return false
+	}
+	return js.Global().Call("matchMedia", "(prefers-color-scheme: dark)").Get("matches").Bool()
+}
+
 // forget makes the next call of inspectRow ask anew: the recipe or the file has changed.
 func (in *inspector) forget() { in.row = nil }
 

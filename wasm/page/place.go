@@ -32,12 +32,7 @@ func (a *app) findPlace() {
 		a.place.sources = append(a.place.sources, s.String())
 	}
 	a.findHost()
-	if len(a.place.sources) > 0 {
-		from := strings.Join(a.place.sources[:1], "")
-		for _, name := range []string{"welcome.local.title", "welcome.local.text", "status.local", "private.title", "private.step.1", "private.step.2"} {
-			a.text[name] = a.text.Text(name+".remote", "origin", from)
-		}
-	}
+	a.adaptTexts()
 	known := map[string]bool{}
 	for _, l := range list(document.Call("querySelectorAll", "link[href]")) {
 		known[l.Get("href").String()] = true
@@ -53,6 +48,16 @@ func (a *app) findPlace() {
 		return nil
 	}))
 	observer.Call("observe", map[string]any{"type": "resource"})
+}
+
+// adaptTexts says where this page reads from, if that is a server.
+func (a *app) adaptTexts() {
+	if len(a.place.sources) > 0 {
+		from := strings.Join(a.place.sources[:1], "")
+		for _, name := range []string{"welcome.local.title", "welcome.local.text", "status.local", "private.title", "private.step.1", "private.step.2"} {
+			a.text[name] = a.text.Text(name+".remote", "origin", from)
+		}
+	}
 }
 
 // notify says something by the way, with a button for the action if there is one.
