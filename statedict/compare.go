@@ -18,6 +18,8 @@ type KeyList struct {
 	// versions are the module versions of `_metadata`. A batch norm of a version below 2, or of none, fills in a
 	// num_batches_tracked that the checkpoint lacks.
 	versions map[string]int64
+	// strange are the keys that a pasted error calls unexpected. Of a Partial list nothing else is known to be.
+	strange map[string]bool
 }
 
 // KeyInfo is a key and what is known of its value.
@@ -72,7 +74,7 @@ func (cp *Checkpoint) KeyList(at string, given bool) (*KeyList, error) {
 				k.Shape = []int64{}
 			}
 		} else {
-			k.Type = pythonType(it.Value)
+			k.Type = pickle.TypeName(it.Value)
 		}
 		list.Keys = append(list.Keys, k)
 	}
@@ -122,7 +124,9 @@ func CompareKeys(want, got *KeyList) *Incompatible {
 	}
 	tree := newModuleTree(want)
 	for i := range got.Keys {
-		tree.unexpected(got.Keys[i].Key)
+		if !want.Partial || want.strange[got.Keys[i].Key] {
+			tree.unexpected(got.Keys[i].Key)
+		}
 	}
 	tree.each(func(m *treeModule) {
 		for _, k := range m.keys {
@@ -195,7 +199,7 @@ func (inc *Incompatible) Error(model string) string {
 	list("Unexpected", inc.UnexpectedKeys)
 	for _, m := range inc.Mismatched {
 		if m.GotType != "" {
-			fmt.Fprintf(&b, "\n\tWhile copying the parameter named %q, expected torch.Tensor or Tensor-like object from checkpoint but received <class '%s'>", m.Key, m.GotType)
+			fmt.Fprintf(&b, "\n\tWhile copying the parameter named \"%s\", expected torch.Tensor or Tensor-like object from checkpoint but received <class '%s'>", m.Key, m.GotType)
 			continue
 		}
 		fmt.Fprintf(&b, "\n\tsize mismatch for %s: copying a param with shape %s from checkpoint, the shape in current model is %s.",
@@ -303,46 +307,4 @@ func (t *moduleTree) each(f func(*treeModule)) {
 			todo = append(todo, m.order[i])
 		}
 	}
-}
-
-// pythonType is the name of a value's type as Python's repr of the class gives it.
-func pythonType(v pickle.Value) string {
-	switch v := v.(type) {
-	case nil:
-		return "NoneType"
-	case bool:
-		return "bool"
-	case float64:
-		return "float"
-	case complex128:
-		return "complex"
-	case string:
-		return "str"
-	case *pickle.Bytes:
-		return "bytes"
-	case *pickle.Tuple:
-		if v.Size {
-			return "torch.Size"
-		}
-		return "tuple"
-	case *pickle.List:
-		return "list"
-	case *pickle.Set:
-		return "set"
-	case *pickle.Dict:
-		if v.Class != nil {
-			return v.Class.String()
-		}
-		return "dict"
-	case *pickle.Object:
-		if g, ok := v.Class.(*pickle.Global); ok {
-			return g.String()
-		}
-		return "object"
-	case *pickle.Global:
-		return "type"
-	case *pickle.Storage:
-		return "torch.storage.TypedStorage"
-	}
-	return "int"
 }

@@ -25,6 +25,10 @@ func (op *opener) shards(files []*Source) (*Checkpoint, error) {
 	} else if rest, err = inOrder(index, rest); err != nil {
 		return nil, err
 	}
+	if len(rest) == 0 {
+		return nil, &FormatError{Code: "E_FORMAT", Format: "shard index", Offset: -1, Msg: "names none of the files that were given with it",
+			Hint: "open the index together with its shards", Err: ErrNotCheckpoint}
+	}
 	u := union{op: op, at: map[string]int{}}
 	var contents []shards.Contents
 	for _, src := range rest {

@@ -13,8 +13,10 @@ type renamer struct {
 	prefix string // from ends in a dot: the whole group below it
 	rules  []renameRule
 	to     template
-	toText string
+	toText string // with a prefix
 }
+
+var noGroups = regexp.MustCompile("")
 
 type renameRule struct {
 	re    *expr
@@ -25,11 +27,16 @@ type renameRule struct {
 // compileRename reads from as a pattern; a from that ends in a dot and has no wildcard names a prefix. In to, $1 or ${1}
 // is what the first group (of a glob: the first wildcard outside braces) matched, ${name} a named group, $$ a dollar.
 func compileRename(from, to string) (*renamer, error) {
-	r := &renamer{toText: to}
+	r := &renamer{}
 	text, isExpr := strings.CutPrefix(from, "re:")
 	if !isExpr && strings.HasSuffix(from, ".") {
-		if lit, ok := literalGlob(from); ok && !strings.ContainsAny(from, "{}") {
-			r.prefix = lit
+		open, _, _, err := firstBrace(from)
+		if lit, ok := literalGlob(from); ok && open < 0 && err == nil {
+			t, err := parseTemplate(to, noGroups)
+			if err != nil {
+				return nil, err
+			}
+			r.prefix, r.toText = lit, string(t.expand(nil, "", nil, nil))
 			return r, nil
 		}
 	}
@@ -87,7 +94,7 @@ func (r *renamer) rename(key string) (string, bool) {
 		if all == nil {
 			continue
 		}
-		out, from := make([]byte, 0, len(key)+len(r.toText)), 0
+		out, from := make([]byte, 0, len(key)+16), 0
 		for _, m := range all {
 			out = append(out, key[from:m[0]]...)
 			out = r.to.expand(out, key, m, nil)

@@ -1,24 +1,26 @@
 package statedict
 
 import (
+	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
-	"sort"
 	"strings"
 )
 
-// Suggestion is a recipe that makes a checkpoint fit a reference, or fit it better. It is never applied by itself.
+// Suggestion is a recipe that makes a checkpoint fit a model, or fit it better, and the grounds for it. It is never applied
+// by itself.
 type Suggestion struct {
 	Recipe *Recipe `json:"recipe"`
-	// Matched of Wanted keys of the reference are there, with their shape, after the recipe; Before counts those without it.
+	// Matched of Wanted keys of the reference are there, with their shape where it is known, after the recipe; Before counts
+	// those without it.
 	Before  int `json:"before"`
 	Matched int `json:"matched"`
 	Wanted  int `json:"wanted"`
-	// Compatible tells that load_state_dict(strict=True) then succeeds.
-	Compatible bool           `json:"compatible"`
-	Steps      []StepGain     `json:"steps"`
-	Ambiguous  []AmbiguousKey `json:"ambiguous,omitempty"`
+	// Compatible tells that load_state_dict(strict=True) then succeeds, as far as the reference tells.
+	Compatible bool            `json:"compatible"`
+	Steps      []StepGain      `json:"steps"`
+	Ambiguous  []AmbiguousKey  `json:"ambiguous,omitempty"`
+	Pairs      []SuggestedPair `json:"pairs,omitempty"`
 }
 
 // StepGain is how many keys of the reference a step brings into place, and how sure it is: 1 where names prove it, less
@@ -29,458 +31,277 @@ type StepGain struct {
 	Sure   float64 `json:"sure"`
 }
 
-// AmbiguousKey is a key of the reference that several keys of the checkpoint could become.
+// AmbiguousKey is a group of keys of the checkpoint ("**" for all) that could as well have become another group of the
+// model. The first candidate was taken.
 type AmbiguousKey struct {
 	Key        string   `json:"key"`
 	Candidates []string `json:"candidates"`
 }
 
-// Suggest looks for a recipe after which got fits want: another mapping of the file, prefixes on one or both sides
-// (DataParallel, torch.compile, Lightning, sub-modules, EMA copies), renames by unique suffix and shape, and drops of what
-// the model does not have. nil means that nothing was found which brings at least half of the wanted keys into place.
+// SuggestedPair is a key of the checkpoint, the model's key that it becomes, and how sure that is.
+type SuggestedPair struct {
+	Got  string  `json:"got"`
+	Want string  `json:"want"`
+	Sure float64 `json:"sure"`
+}
+
+// How sure a pair is: the names agree in two parts or more, or in all but one side's prefix; only the last part and the shape
+// agree; only the last part does.
+const (
+	sureName  = 1
+	sureShape = 0.8
+	sureGuess = 0.6
+)
+
+const (
+	// maxMappings bounds how many mappings of a file are tried, largest first.
+	maxMappings = 16
+	// maxRounds bounds how often rules are looked for in what earlier rules left over.
+	maxRounds = 4
+)
+
+// Suggest looks for a recipe after which got loads into the model that want describes: another mapping of the file,
+// prefixes on one or both sides (DataParallel, torch.compile, Lightning, sub-modules, EMA copies), groups with other names, old
+// names of batch norms, and drops of what the model does not have, where the rest then loads strictly. nil means that nothing
+// was found that brings at least half of the smaller side's keys into place.
 //
-// Time is linear in the keys times their parts. Source of the suffix matching: detectron2/checkpoint/c2_model_loading.py,
-// align_and_update_state_dicts.
+// Keys are paired by their last parts and their shape where that is unique, as detectron2's matcher does. Time is that of a
+// few passes over the keys of both sides, times their parts.
+//
+// Source: detectron2/checkpoint/c2_model_loading.py, align_and_update_state_dicts.
 func Suggest(want *KeyList, got *Checkpoint) (*Suggestion, error) {
 	first, _, _, err := findDict(got, "", false)
 	if err != nil {
 		return nil, err
 	}
-	paths := []string{first}
-	for _, p := range dictPaths(got) {
-		if p != first && len(paths) < maxMappings {
-			paths = append(paths, p)
-		}
+	return suggest(want, got, first, first), nil
+}
+
+// SuggestForError is Suggest for the model that a pasted error speaks of. Where the error is about the file's root, because
+// load_state_dict was given the whole file, the recipe takes the mapping out.
+func SuggestForError(e *PastedError, got *Checkpoint) (*Suggestion, error) {
+	first, _, _, err := findDict(got, "", false)
+	if err != nil {
+		return nil, err
 	}
-	var best *Suggestion
-	for _, p := range paths {
-		list, err := got.KeyList(p, true)
-		if err != nil || 2*len(list.Keys) < len(want.Keys) {
+	loaded := e.Loaded(got)
+	list, err := got.KeyList(loaded, true)
+	if err != nil {
+		return nil, err
+	}
+	return suggest(e.Reference(list), got, first, loaded), nil
+}
+
+// suggest tries the mappings of got, first before the others; loaded is the one that needs no step to be loaded.
+func suggest(want *KeyList, got *Checkpoint, first, loaded string) (best *Suggestion) {
+	for _, path := range mappingsToTry(got, first) {
+		list, err := got.KeyList(path, true)
+		if err != nil {
 			continue
 		}
-		s := suggestKeys(want, list)
-		if s == nil {
-			continue
-		}
-		if p != first {
-			s.Recipe.At, s.Recipe.HasAt = p, true
-		}
-		if best == nil || s.better(best) {
+		s := suggestFor(want, list, path, path == loaded)
+		if s != nil && (best == nil || s.better(best)) {
 			best = s
 		}
-		if best.Compatible {
-			break
-		}
 	}
-	return best, nil
+	return best
 }
 
-// maxMappings bounds how many mappings of a file are tried.
-const maxMappings = 16
+// suggestKeys is Suggest for the keys of one mapping.
+func suggestKeys(want, got *KeyList) *Suggestion { return suggestFor(want, got, "", true) }
 
-func (s *Suggestion) better(o *Suggestion) bool {
-	if s.Compatible != o.Compatible {
+func mappingsToTry(cp *Checkpoint, first string) []string {
+	candidates := dictCandidates(cp)
+	slices.SortStableFunc(candidates, func(a, b dictCandidate) int { return cmp.Compare(b.tensors, a.tensors) })
+	paths := []string{first}
+	for _, c := range candidates {
+		if c.path != first && len(paths) < maxMappings {
+			paths = append(paths, c.path)
+		}
+	}
+	return paths
+}
+
+func (s *Suggestion) better(than *Suggestion) bool {
+	if s.Compatible != than.Compatible {
 		return s.Compatible
 	}
-	return s.Matched > o.Matched
+	return s.Matched > than.Matched
 }
 
-// suggestKeys works on one mapping.
-func suggestKeys(want, got *KeyList) *Suggestion {
-	f := newFitter(want, got)
-	s := &Suggestion{Recipe: &Recipe{}, Wanted: len(want.Keys), Before: f.matched()}
-	filled := func() (n int) { // wanted keys that are not there and need not be
-		have := make(map[string]bool, len(f.keys))
-		for i := range f.keys {
-			have[f.keys[i].Key] = true
-		}
-		for i := range want.Keys {
-			if k := want.Keys[i].Key; !have[k] && got.fillsIn(k) {
-				n++
-			}
-		}
-		return n
-	}
-	add := func(op Op, sure float64) {
-		before := f.matched()
-		f.apply(op)
-		s.Recipe.Steps = append(s.Recipe.Steps, op)
-		s.Steps = append(s.Steps, StepGain{op.Name(), f.matched() - before, sure})
-	}
-	for range 4 {
-		op := f.bestPrefix()
-		if op == nil {
+// suggestFor looks for the recipe on one mapping; loaded says that it needs no step to be loaded.
+func suggestFor(want, got *KeyList, path string, loaded bool) *Suggestion {
+	m := newKeyMatcher(want, got)
+	s := &Suggestion{Recipe: &Recipe{}, Wanted: len(want.Keys), Before: m.agreed}
+	for range maxRounds {
+		again := m.round()
+		if !m.oldNames() && !again {
 			break
 		}
-		add(op, 1)
 	}
-	for _, op := range f.renames(&s.Ambiguous) {
-		add(op, 0.8)
+	steps := m.ops
+	if !loaded {
+		s.Recipe.HasAt, s.Before = true, 0
+		steps = append([]plannedStep{{&Extract{Prefix: path}, sureName}}, steps...)
 	}
-	s.Matched = f.matched()
-	whole := s.Matched+filled() == len(want.Keys)
-	if drops := f.drops(); len(drops) > 0 && whole {
-		add(&Drop{Match: drops}, 1)
-	}
-	s.Compatible = whole && len(f.extra()) == 0
-	if len(s.Recipe.Steps) == 0 && s.Matched <= s.Before || 2*s.Matched < len(want.Keys) || s.Matched == 0 {
+	s.Ambiguous = m.ambiguous
+	m.measure(s, steps, loaded)
+	if !m.convincing(s) {
 		return nil
 	}
 	return s
 }
 
-// fitter holds the keys of a checkpoint as the steps so far have named them.
-type fitter struct {
-	want map[string]*KeyInfo
-	list []KeyInfo // of the reference, in order
-	keys []KeyInfo // of the checkpoint, renamed
-	now  int       // keys in place, -1 when it must be counted
-}
-
-func newFitter(want, got *KeyList) *fitter {
-	f := &fitter{want: make(map[string]*KeyInfo, len(want.Keys)), list: want.Keys, keys: slices.Clone(got.Keys), now: -1}
-	for i := range want.Keys {
-		f.want[want.Keys[i].Key] = &want.Keys[i]
+// measure runs the steps on the keys, counts what each gains, leaves out those that spoil something, and drops what is left
+// over where that makes the rest fit.
+func (m *keyMatcher) measure(s *Suggestion, steps []plannedStep, loaded bool) {
+	e := &edit{report: &Report{}, rows: make([]row, len(m.got.Keys))}
+	for i := range m.got.Keys {
+		k := m.got.Keys[i].Key
+		e.rows[i] = row{name: k, was: k, from: int32(i)}
 	}
-	return f
-}
-
-// places tells that k stands for the wanted key name.
-func (f *fitter) places(name string, k *KeyInfo) bool {
-	w := f.want[name]
-	return w != nil && (w.Shape == nil || k.Shape == nil || fits(w.Shape, k.Shape)) && (k.Type == "") == (w.Type == "")
-}
-
-func (f *fitter) matched() int {
-	if f.now < 0 {
-		f.now = 0
-		for i := range f.keys {
-			if f.places(f.keys[i].Key, &f.keys[i]) {
-				f.now++
-			}
-		}
-	}
-	return f.now
-}
-
-// extra are the keys of the checkpoint that the reference lacks.
-func (f *fitter) extra() (out []string) {
-	for i := range f.keys {
-		if f.want[f.keys[i].Key] == nil {
-			out = append(out, f.keys[i].Key)
-		}
-	}
-	return out
-}
-
-// apply does to the list what the operation does to a mapping.
-func (f *fitter) apply(op Op) {
-	f.now = -1
-	switch op := op.(type) {
-	case *StripPrefix:
-		for i := range f.keys {
-			f.keys[i].Key = stripPrefixes(f.keys[i].Key, op.Prefix, op.Repeat)
-		}
-	case *Extract:
-		f.keys = slices.DeleteFunc(f.keys, func(k KeyInfo) bool { return !strings.HasPrefix(k.Key, op.Prefix) || k.Key == op.Prefix })
-		for i := range f.keys {
-			f.keys[i].Key = f.keys[i].Key[len(op.Prefix):]
-		}
-	case *AddPrefix:
-		for i := range f.keys {
-			f.keys[i].Key = op.Prefix + f.keys[i].Key
-		}
-	case *Drop:
-		if sel, err := compileSelection(op.Match, op.Except); err == nil {
-			f.keys = slices.DeleteFunc(f.keys, func(k KeyInfo) bool { return sel.has(k.Key) })
-		}
-	case *Rename:
-		if re, err := compileRename(op.From, op.To); err == nil {
-			for i := range f.keys {
-				f.keys[i].Key, _ = re.rename(f.keys[i].Key)
-			}
-		}
-	}
-}
-
-// bestPrefix is the prefix change that brings most keys into place, nil when none brings more than there are. A prefix
-// below which everything wanted lies, while keys beside it are not wanted, is extracted rather than stripped.
-func (f *fitter) bestPrefix() Op {
-	strip, add := map[string]int{}, map[string]int{}
-	suffixes := map[string][]string{} // of the wanted keys not in place, by what follows a prefix
-	have := make(map[string]bool, len(f.keys))
-	for i := range f.keys {
-		have[f.keys[i].Key] = true
-	}
-	for i := range f.keys {
-		k := &f.keys[i]
-		for at := range dots(k.Key) {
-			if f.places(k.Key[at:], k) {
-				strip[k.Key[:at]]++
-			}
-		}
-	}
-	for i := range f.list {
-		w := f.list[i].Key
-		if have[w] {
-			continue
-		}
-		for at := range dots(w) {
-			if have[w[at:]] {
-				suffixes[w[at:]] = append(suffixes[w[at:]], w[:at])
-			}
-		}
-	}
-	for i := range f.keys {
-		k := &f.keys[i]
-		for _, p := range suffixes[k.Key] {
-			if f.places(p+k.Key, k) {
-				add[p]++
-			}
-		}
-	}
-	p, n := most(strip)
-	q, m := most(add)
-	now := f.matched()
-	switch {
-	case n > now && n >= m:
-		if f.onlyBelow(p, n) {
-			return &Extract{Prefix: p}
-		}
-		return &StripPrefix{Prefix: []string{p}}
-	case m > now:
-		return &AddPrefix{Prefix: q}
-	}
-	return nil
-}
-
-// onlyBelow tells that what stands beside prefix p is of no use: stripping p brings n keys into place, all below it, and
-// none of the others is wanted.
-func (f *fitter) onlyBelow(p string, n int) bool {
-	beside := 0
-	for i := range f.keys {
-		if strings.HasPrefix(f.keys[i].Key, p) {
-			continue
-		}
-		beside++
-		if f.want[f.keys[i].Key] != nil {
-			return false
-		}
-	}
-	return beside > 0 && n > 0
-}
-
-// dots yields the positions behind each dot of a key.
-func dots(key string) func(func(int) bool) {
-	return func(yield func(int) bool) {
-		for i := 0; i < len(key); i++ {
-			if key[i] == '.' && i+1 < len(key) && !yield(i+1) {
+	agree := s.Before
+	run := func(i int, st plannedStep) {
+		before := slices.Clone(e.rows)
+		if takesMapping := i == 0 && !loaded; !takesMapping {
+			if n, err := st.op.apply(e, &OpReport{}); err != nil || n == 0 {
+				e.rows = before
 				return
 			}
 		}
+		n := m.count(e.rows)
+		if n < agree {
+			e.rows = before
+			return
+		}
+		s.Recipe.Steps = append(s.Recipe.Steps, st.op)
+		s.Steps = append(s.Steps, StepGain{st.op.Name(), n - agree, st.sure})
+		agree = n
 	}
+	for i, st := range steps {
+		run(i, st)
+	}
+	inc := CompareKeys(m.want, m.left(e.rows))
+	if n := len(inc.UnexpectedKeys); n > 0 && len(inc.MissingKeys) == 0 && len(inc.Mismatched) == 0 {
+		run(-1, plannedStep{m.dropStep(e.rows, inc.UnexpectedKeys), sureName})
+		inc = CompareKeys(m.want, m.left(e.rows))
+	}
+	s.Matched, s.Compatible = agree, inc.Compatible()
+	m.pairs(s, e.rows)
 }
 
-// most is the prefix with the highest count, the shortest and first by name among equals.
-func most(counts map[string]int) (best string, n int) {
-	for p, c := range counts {
-		if c > n || c == n && (len(p) < len(best) || len(p) == len(best) && p < best) {
-			best, n = p, c
+// left is what the rows are as a list of keys.
+func (m *keyMatcher) left(rows []row) *KeyList {
+	list := &KeyList{Keys: make([]KeyInfo, len(rows)), versions: map[string]int64{}}
+	for i := range rows {
+		list.Keys[i] = m.got.Keys[rows[i].from]
+		list.Keys[i].Key = rows[i].name
+		if v, ok := m.got.versions[parentPath(rows[i].was)]; ok {
+			list.versions[parentPath(rows[i].name)] = v
 		}
 	}
-	return best, n
+	return list
 }
 
-// oldNames are endings that were called otherwise in older or other code.
-var oldNames = [][2]string{{`\.gamma$`, ".weight"}, {`\.beta$`, ".bias"}, {`\.moving_mean$`, ".running_mean"}, {`\.moving_variance$`, ".running_var"}}
-
-// renames pairs what is left of both sides: first endings with well-known other names, then a replaced prefix on both
-// sides, then the longest suffix that leads to one key of the right shape. Pairs that agree on what they replace become one
-// rename.
-func (f *fitter) renames(ambiguous *[]AmbiguousKey) (ops []Op) {
-	work := &fitter{want: f.want, list: f.list, keys: slices.Clone(f.keys), now: -1}
-	try := func(op *Rename) bool {
-		before := work.matched()
-		trial := &fitter{want: work.want, list: work.list, keys: slices.Clone(work.keys), now: -1}
-		trial.apply(op)
-		if trial.matched() <= before || trial.collides() {
-			return false
-		}
-		*work = *trial
-		ops = append(ops, op)
-		return true
-	}
-	for _, o := range oldNames {
-		try(&Rename{From: "re:" + o[0], To: o[1]})
-	}
-	for range 32 {
-		pairs, unsure := work.pairs()
-		op := headRename(pairs)
-		if op == nil || !try(op) {
-			*ambiguous = unsure
-			// What no common prefix explains is renamed key by key.
-			done := false
-			for _, p := range pairs {
-				if len(ops) < 64 {
-					done = try(&Rename{From: escapeGlob(p[0]), To: strings.ReplaceAll(p[1], "$", "$$")}) || done
-				}
-			}
-			return ops
+// count is how many rows agree with the model.
+func (m *keyMatcher) count(rows []row) (n int) {
+	for i := range rows {
+		if w, ok := m.byName[rows[i].name]; ok && m.agree(w, rows[i].from) {
+			n++
 		}
 	}
-	return ops
+	return n
 }
 
-func (f *fitter) collides() bool {
-	seen := make(map[string]bool, len(f.keys))
-	for i := range f.keys {
-		if seen[f.keys[i].Key] {
-			return true
-		}
-		seen[f.keys[i].Key] = true
-	}
-	return false
-}
-
-// pairs matches unplaced keys of the checkpoint with unplaced wanted ones: by the longest common suffix, in parts, of equal
-// shape, where that is unique on both sides.
-func (f *fitter) pairs() (pairs [][2]string, ambiguous []AmbiguousKey) {
-	placed := map[string]bool{}
-	var free []*KeyInfo
-	for i := range f.keys {
-		if f.places(f.keys[i].Key, &f.keys[i]) {
-			placed[f.keys[i].Key] = true
-		} else if f.keys[i].Type == "" {
-			free = append(free, &f.keys[i])
-		}
-	}
-	bySuffix := map[string][]*KeyInfo{}
-	for _, k := range free {
-		bySuffix[k.Key] = append(bySuffix[k.Key], k)
-		for at := range dots(k.Key) {
-			bySuffix[k.Key[at:]] = append(bySuffix[k.Key[at:]], k)
-		}
-	}
-	taken := map[string]int{}
-	var found [][2]string
-	for i := range f.list {
-		w := &f.list[i]
-		if placed[w.Key] || w.Type != "" {
+func (m *keyMatcher) pairs(s *Suggestion, rows []row) {
+	for i := range rows {
+		r := &rows[i]
+		w, ok := m.byName[r.name]
+		if !ok || !m.agree(w, r.from) {
 			continue
 		}
-		starts := append([]int{0}, slices.Collect(dots(w.Key))...)
-		for _, at := range starts {
-			var fit []string
-			for _, k := range bySuffix[w.Key[at:]] {
-				if w.Shape == nil || k.Shape == nil || fits(w.Shape, k.Shape) {
-					fit = append(fit, k.Key)
-				}
-			}
-			if len(fit) == 1 {
-				found = append(found, [2]string{fit[0], w.Key})
-				taken[fit[0]]++
-				break
-			}
-			if len(fit) > 1 {
-				if len(fit) > 8 {
-					fit = fit[:8]
-				}
-				ambiguous = append(ambiguous, AmbiguousKey{w.Key, fit})
-				break
-			}
+		p := SuggestedPair{Got: r.was, Want: r.name, Sure: sureName}
+		if sure, ok := m.weak[r.from]; ok && r.was != r.name {
+			p.Sure = sure
 		}
+		s.Pairs = append(s.Pairs, p)
 	}
-	for _, p := range found {
-		if taken[p[0]] == 1 {
-			pairs = append(pairs, p)
-		}
-	}
-	return pairs, ambiguous
 }
 
-// headRename is the rename of a leading run of parts that explains most pairs, at least two; nil if there is none.
-func headRename(pairs [][2]string) *Rename {
-	counts := map[[2]string]int{}
-	for _, p := range pairs {
-		from, to := differingHeads(p[0], p[1])
-		if from != "" && to != "" {
-			counts[[2]string{from, to}]++
+// convincing tells a suggestion from a coincidence.
+func (m *keyMatcher) convincing(s *Suggestion) bool {
+	less := min(s.Wanted, len(m.got.Keys))
+	if len(s.Recipe.Steps) == 0 || less == 0 || s.Matched < s.Before || s.Matched == s.Before && !s.Compatible || 2*s.Matched < less {
+		return false
+	}
+	// A few keys of a large model say little, unless the recipe makes all of the file fit some of it.
+	if !s.Compatible && 2*s.Matched < s.Wanted && 2*s.Matched < 2*len(m.got.Keys)-len(m.got.Keys)/5 {
+		return false
+	}
+	likely := 0
+	for _, p := range s.Pairs {
+		if p.Sure < sureName {
+			likely++
 		}
 	}
-	var best [2]string
-	n := 1
-	keys := make([][2]string, 0, len(counts))
-	for h := range counts {
-		keys = append(keys, h)
-	}
-	sort.Slice(keys, func(i, j int) bool { return keys[i][0]+"\x00"+keys[i][1] < keys[j][0]+"\x00"+keys[j][1] })
-	for _, h := range keys {
-		if counts[h] > n {
-			best, n = h, counts[h]
-		}
-	}
-	if n < 2 {
-		return nil
-	}
-	return &Rename{From: "re:^" + regexp.QuoteMeta(best[0]), To: strings.ReplaceAll(best[1], "$", "$$")}
+	// Pairs that only a shape speaks for are believed when nearly everything falls into place.
+	return 2*likely <= s.Matched || 10*s.Matched >= 9*s.Wanted
 }
 
-// differingHeads takes the common ending, in whole parts, off both keys; what is left keeps its final dot.
-func differingHeads(a, b string) (from, to string) {
-	i, j := len(a), len(b)
-	for {
-		pa := strings.LastIndexByte(a[:i], '.')
-		pb := strings.LastIndexByte(b[:j], '.')
-		if pa < 0 || pb < 0 || a[pa:i] != b[pb:j] {
-			break
-		}
-		i, j = pa, pb
+// dropStep drops keys, whole groups where nothing in them is wanted.
+func (m *keyMatcher) dropStep(rows []row, unexpected []string) *Drop {
+	gone := make(map[string]bool, len(unexpected))
+	for _, k := range unexpected {
+		gone[k] = true
 	}
-	if i == len(a) || j == len(b) {
-		return "", "" // no common part at all
-	}
-	return a[:i+1], b[:j+1]
-}
-
-// drops are patterns for the keys that the reference lacks: a whole group where nothing below it is wanted, else the key.
-func (f *fitter) drops() Patterns {
-	extra := f.extra()
-	if len(extra) == 0 {
-		return nil
-	}
-	wanted := map[string]bool{} // every leading run of parts of a wanted key, with its dot
-	for i := range f.list {
-		for at := range dots(f.list[i].Key) {
-			wanted[f.list[i].Key[:at]] = true
-		}
-	}
-	var out Patterns
-	seen := map[string]bool{}
-	for _, k := range extra {
-		p := escapeGlob(k)
-		for at := range dots(k) {
-			if !wanted[k[:at]] {
-				if p = escapeGlob(k[:at]) + "**"; strings.HasPrefix(p, "re:") {
-					p = "re:^" + regexp.QuoteMeta(k[:at])
-				}
-				break
+	wanted := map[string]bool{} // groups with a key that stays, and the groups around them
+	for i := range rows {
+		if !gone[rows[i].name] {
+			for p := rows[i].name; p != "" && !wanted[p]; p = parentPath(p) {
+				wanted[p] = true
 			}
 		}
-		if !seen[p] {
-			seen[p] = true
-			out = append(out, p)
-		}
 	}
-	return out
+	drop := &Drop{}
+	done := map[string]bool{}
+	for _, k := range unexpected {
+		group := k
+		for p := parentPath(k); p != "" && !wanted[p]; p = parentPath(p) {
+			group = p
+		}
+		if done[group] {
+			continue
+		}
+		done[group] = true
+		pattern := QuotePattern(group)
+		if group != k {
+			pattern += ".**"
+		}
+		drop.Match = append(drop.Match, pattern)
+	}
+	return drop
 }
 
-// escapeGlob makes a pattern that matches exactly this text.
-func escapeGlob(key string) string {
-	if strings.ContainsAny(key, `*?[]{}\,`) || strings.HasPrefix(key, "re:") {
-		return "re:^" + regexp.QuoteMeta(key) + "$"
-	}
-	return key
+// plannedStep is an operation with how sure it is.
+type plannedStep struct {
+	op   Op
+	sure float64
 }
+
+func (r *prefixRule) op() Op {
+	switch {
+	case r.to == "" && r.alone:
+		return &Extract{Prefix: r.from}
+	case r.to == "":
+		return &StripPrefix{Prefix: []string{r.from + "."}}
+	case r.from == "":
+		return &AddPrefix{Prefix: r.to + ".", Match: r.match}
+	}
+	return &Rename{From: quotePrefix(r.from), To: strings.ReplaceAll(r.to, "$", "$$") + "."}
+}
+
+// quotePrefix is a From that renames the group: its name with a final dot.
+func quotePrefix(group string) string { return QuotePattern(group) + "." }
 
 // String is one line: what the recipe gains.
 func (s *Suggestion) String() string {

@@ -44,18 +44,39 @@ input; it may be cut off. A dtype that differs is reported and loads all the sam
 				return err
 			}
 			defer set.Close()
-			got, err := cp.KeyList(o.at, cmd.Flags().Changed("at"))
+			var pasted *statedict.PastedError
+			at, given := o.at, cmd.Flags().Changed("at")
+			if o.errorText != "" {
+				text, err := e.readText(o.errorText)
+				if err != nil {
+					return err
+				}
+				if pasted, err = statedict.ParseLoadError(string(text)); err != nil {
+					return err
+				}
+				if !given {
+					at, given = pasted.Loaded(cp), true
+				}
+			}
+			got, err := cp.KeyList(at, given)
 			if err != nil {
 				return err
 			}
-			want, err := e.reference(cmd, &o, got)
-			if err != nil {
+			var want *statedict.KeyList
+			if pasted != nil {
+				want = pasted.Reference(got)
+			} else if want, err = e.reference(cmd, &o); err != nil {
 				return err
 			}
 			inc := statedict.CompareKeys(want, got)
 			var found *statedict.Suggestion
 			if o.suggest && !inc.Compatible() {
-				if found, err = statedict.Suggest(want, cp); err != nil {
+				if pasted != nil {
+					found, err = statedict.SuggestForError(pasted, cp)
+				} else {
+					found, err = statedict.Suggest(want, cp)
+				}
+				if err != nil {
 					return err
 				}
 			}
@@ -95,18 +116,7 @@ func recipeOf(s *statedict.Suggestion) *statedict.Recipe {
 const maxReference = 64 << 20
 
 // reference reads what the model expects.
-func (e *env) reference(cmd *cobra.Command, o *checkOptions, got *statedict.KeyList) (*statedict.KeyList, error) {
-	if o.errorText != "" {
-		text, err := e.readText(o.errorText)
-		if err != nil {
-			return nil, err
-		}
-		pasted, err := statedict.ParseLoadError(string(text))
-		if err != nil {
-			return nil, err
-		}
-		return pasted.Reference(got), nil
-	}
+func (e *env) reference(cmd *cobra.Command, o *checkOptions) (*statedict.KeyList, error) {
 	if strings.HasSuffix(o.against, ".json") {
 		doc, err := e.readText(o.against)
 		if err != nil {

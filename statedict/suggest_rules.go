@@ -1,0 +1,465 @@
+package statedict
+
+import (
+	"cmp"
+	"hash/maphash"
+	"slices"
+	"strings"
+)
+
+// keyMatcher pairs the keys of a checkpoint with those of a model by rules "prefix from becomes prefix to".
+type keyMatcher struct {
+	want, got *KeyList
+	byName    map[string]int32 // of want
+	names     []string         // of got's keys, as the accepted rules leave them
+	matched   []bool           // want's keys that a key of got agrees with
+	used      []bool           // got's keys that agree
+	agreed    int
+	weak      map[int32]float64 // how sure the pairs are of got's keys that no more than a last part speaks for
+	ops       []plannedStep
+	ambiguous []AmbiguousKey
+}
+
+// prefixRule is a hypothesis: keys below from stand below to in the model. Either may be "".
+type prefixRule struct {
+	from, to string
+	votes    int
+	weak     bool // no vote had two common parts
+	match    Patterns
+	alone    bool // nothing outside from agrees, so that extracting it loses nothing
+}
+
+func newKeyMatcher(want, got *KeyList) *keyMatcher {
+	m := &keyMatcher{want: want, got: got, byName: make(map[string]int32, len(want.Keys)), names: make([]string, len(got.Keys)),
+		matched: make([]bool, len(want.Keys)), used: make([]bool, len(got.Keys)), weak: map[int32]float64{}}
+	for i := range want.Keys {
+		m.byName[want.Keys[i].Key] = int32(i)
+	}
+	for i := range got.Keys {
+		m.names[i] = got.Keys[i].Key
+	}
+	m.recount()
+	return m
+}
+
+// agree tells whether key g of got could be key w of want, by kind and shape.
+func (m *keyMatcher) agree(w, g int32) bool {
+	a, b := &m.want.Keys[w], &m.got.Keys[g]
+	if (a.Type != "") != (b.Type != "") {
+		return false
+	}
+	return a.Shape == nil || b.Shape == nil || fits(a.Shape, b.Shape)
+}
+
+func (m *keyMatcher) recount() {
+	clear(m.matched)
+	m.agreed = 0
+	for i, name := range m.names {
+		w, ok := m.byName[name]
+		m.used[i] = ok && m.agree(w, int32(i))
+		if m.used[i] {
+			m.matched[w] = true
+			m.agreed++
+		}
+	}
+}
+
+// suffixIndex finds the model's keys by their last parts and shape.
+type suffixIndex struct {
+	heads map[uint64]suffixEntry
+	nodes []suffixNode
+}
+
+type suffixEntry struct{ head, n int32 }
+
+type suffixNode struct{ key, next int32 }
+
+// maxSuffixKeys is how many keys with one ending and shape are still told apart by votes.
+const maxSuffixKeys = 32
+
+var suffixSeed = maphash.MakeSeed()
+
+// shapeHash is the same for [] and [1], which load into one another.
+func shapeHash(k *KeyInfo, known bool) uint64 {
+	if !known || len(k.Shape) == 0 || len(k.Shape) == 1 && k.Shape[0] == 1 {
+		return 0
+	}
+	h := uint64(len(k.Shape))
+	for _, d := range k.Shape {
+		h = (h ^ uint64(d)) * 0x9E3779B97F4A7C15
+		h ^= h >> 29
+	}
+	return h
+}
+
+// eachSuffix calls f with the runs of last parts, the whole key first, until f answers true. parts counts them.
+func eachSuffix(key string, f func(suffix string, parts int) bool) {
+	parts := 1 + strings.Count(key, ".")
+	for from := 0; parts > 0; parts-- {
+		if parts <= maxParts && f(key[from:], parts) {
+			return
+		}
+		i := strings.IndexByte(key[from:], '.')
+		if i < 0 {
+			return
+		}
+		from += i + 1
+	}
+}
+
+func (m *keyMatcher) indexUnmatched(shapes bool) *suffixIndex {
+	x := &suffixIndex{heads: make(map[uint64]suffixEntry, 4*len(m.want.Keys))}
+	for i := range m.want.Keys {
+		if m.matched[i] {
+			continue
+		}
+		k := &m.want.Keys[i]
+		shape := shapeHash(k, shapes)
+		eachSuffix(k.Key, func(s string, _ int) bool {
+			h := maphash.String(suffixSeed, s) ^ shape
+			e, ok := x.heads[h]
+			if !ok {
+				e.head = -1
+			}
+			if e.n++; e.n <= maxSuffixKeys {
+				x.nodes = append(x.nodes, suffixNode{int32(i), e.head})
+				e.head = int32(len(x.nodes) - 1)
+			}
+			x.heads[h] = e
+			return false
+		})
+	}
+	return x
+}
+
+// shapesKnown tells whether enough shapes are known on both sides to go by.
+func (m *keyMatcher) shapesKnown() bool {
+	for i := range m.want.Keys {
+		if !m.matched[i] && m.want.Keys[i].Shape == nil && m.want.Keys[i].Type == "" {
+			return false
+		}
+	}
+	for i := range m.got.Keys {
+		if m.got.Keys[i].Shape == nil && m.got.Keys[i].Type == "" {
+			return false
+		}
+	}
+	return true
+}
+
+type prefixPair struct{ from, to string }
+
+// votes lets every key of got that agrees with nothing vote for the rules that would give it a partner: those of the longest
+// common ending.
+func (m *keyMatcher) votes() []*prefixRule {
+	shapes := m.shapesKnown()
+	x := m.indexUnmatched(shapes)
+	rules := map[prefixPair]*prefixRule{}
+	for i := range m.names {
+		if m.used[i] {
+			continue
+		}
+		g := int32(i)
+		shape := shapeHash(&m.got.Keys[i], shapes)
+		name := m.names[i]
+		eachSuffix(name, func(s string, parts int) bool {
+			e, ok := x.heads[maphash.String(suffixSeed, s)^shape]
+			if !ok || e.n > maxSuffixKeys {
+				return ok
+			}
+			hit := false
+			for at := e.head; at >= 0; at = x.nodes[at].next {
+				w := x.nodes[at].key
+				key := m.want.Keys[w].Key
+				if !strings.HasSuffix(key, s) || !m.agree(w, g) {
+					continue
+				}
+				from, to := strings.TrimSuffix(name[:len(name)-len(s)], "."), strings.TrimSuffix(key[:len(key)-len(s)], ".")
+				whole := from == "" || to == ""
+				hit = true
+				r := rules[prefixPair{from, to}]
+				if r == nil {
+					r = &prefixRule{from: from, to: to, weak: true}
+					rules[prefixPair{from, to}] = r
+				}
+				r.votes++
+				r.weak = r.weak && parts < 2 && !whole
+			}
+			return hit
+		})
+	}
+	list := make([]*prefixRule, 0, len(rules))
+	for _, r := range rules {
+		list = append(list, r)
+	}
+	slices.SortFunc(list, func(a, b *prefixRule) int {
+		return cmp.Or(cmp.Compare(b.votes, a.votes), cmp.Compare(len(a.from)+len(a.to), len(b.from)+len(b.to)),
+			strings.Compare(a.from, b.from), strings.Compare(a.to, b.to))
+	})
+	return list
+}
+
+// trial is what a rule would do.
+type trial struct {
+	gained, clashed, lost int
+	keys                  []int32 // of got, that agree by it
+}
+
+// try tells what rule r would do to the keys below its prefix that agree with nothing yet.
+func (m *keyMatcher) try(r *prefixRule, below []int32, moved []bool) trial {
+	var t trial
+	from, to := dotted(r.from), dotted(r.to)
+	for _, g := range below {
+		if moved[g] {
+			continue
+		}
+		w, ok := m.byName[to+m.names[g][len(from):]]
+		switch {
+		case m.used[g]:
+			t.lost++
+		case !ok:
+		case m.matched[w]:
+			t.clashed++
+		case m.agree(w, g):
+			t.gained++
+			t.keys = append(t.keys, g)
+		default:
+			t.clashed++
+		}
+	}
+	return t
+}
+
+// round accepts the rules that gain keys and spoil none, most votes first; false when there is none.
+func (m *keyMatcher) round() bool {
+	rules := m.votes()
+	if len(rules) == 0 {
+		return false
+	}
+	below := m.keysBelow(rules)
+	moved := make([]bool, len(m.names))
+	var accepted []*prefixRule
+	taken := map[string]*prefixRule{}
+	nameOnly := m.nameOnly(rules, below)
+	for _, r := range rules {
+		if taken[r.from] != nil {
+			m.noteTie(taken[r.from], r)
+			continue
+		}
+		if r.weak && nameOnly != nil && !nameOnly[r] || m.want.Partial && sameFamily(r.from, r.to) {
+			continue
+		}
+		t := m.try(r, below[r.from], moved)
+		if t.gained == 0 || t.clashed > 0 && t.clashed >= t.gained || t.lost > 0 && r.from != "" && t.lost >= t.gained {
+			continue
+		}
+		if r.from == "" && !m.restrict(r, &t) {
+			continue
+		}
+		r.alone = r.to == "" && m.alone(r, &t)
+		taken[r.from] = r
+		accepted = append(accepted, r)
+		to := dotted(r.to)
+		for _, g := range t.keys {
+			name := to + m.names[g][len(dotted(r.from)):]
+			moved[g], m.used[g] = true, true
+			m.matched[m.byName[name]] = true
+			if r.weak {
+				m.weak[g] = r.sure(nameOnly == nil)
+			}
+		}
+	}
+	if len(accepted) == 0 {
+		return false
+	}
+	m.rename(accepted)
+	for _, r := range accepted {
+		m.ops = append(m.ops, plannedStep{r.op(), r.sure(nameOnly == nil)})
+	}
+	return true
+}
+
+func (r *prefixRule) sure(shapes bool) float64 {
+	switch {
+	case !r.weak:
+		return sureName
+	case shapes:
+		return sureShape
+	}
+	return sureGuess
+}
+
+// oldEndings were called otherwise in older or other code.
+var oldEndings = [][2]string{{"gamma", "weight"}, {"beta", "bias"}, {"moving_mean", "running_mean"}, {"moving_variance", "running_var"}}
+
+// oldNames renames old endings where that brings keys into place; it answers whether it did.
+func (m *keyMatcher) oldNames() (any bool) {
+	for _, end := range oldEndings {
+		op := &Rename{From: `re:\.` + end[0] + `$`, To: "." + end[1]}
+		gained := 0
+		for i, name := range m.names {
+			base, ok := strings.CutSuffix(name, "."+end[0])
+			if !ok {
+				continue
+			}
+			if w, ok := m.byName[base+"."+end[1]]; ok && !m.matched[w] && m.agree(w, int32(i)) {
+				gained++
+			}
+		}
+		if gained == 0 {
+			continue
+		}
+		for i, name := range m.names {
+			if base, ok := strings.CutSuffix(name, "."+end[0]); ok {
+				m.names[i] = base + "." + end[1]
+			}
+		}
+		any = true
+		m.ops = append(m.ops, plannedStep{op, sureName})
+	}
+	if any {
+		m.recount()
+	}
+	return any
+}
+
+// nameOnly is the weak rules to believe where shapes are not known, nil where they are: a group all of whose keys find a
+// place, when no other group does there, and it nowhere else.
+func (m *keyMatcher) nameOnly(rules []*prefixRule, below map[string][]int32) map[*prefixRule]bool {
+	if m.shapesKnown() {
+		return nil
+	}
+	from, to, wanted := map[string]int{}, map[string]int{}, map[string]int{}
+	for i := range m.want.Keys {
+		for p := m.want.Keys[i].Key; !m.matched[i] && p != ""; {
+			p = parentPath(p)
+			wanted[p]++
+		}
+	}
+	var whole []*prefixRule
+	for _, r := range rules {
+		if r.weak && r.votes == len(below[r.from]) && r.votes == wanted[r.to] {
+			whole = append(whole, r)
+			from[r.from]++
+			to[r.to]++
+		}
+	}
+	sure := map[*prefixRule]bool{}
+	for _, r := range whole {
+		sure[r] = from[r.from] == 1 && to[r.to] == 1
+	}
+	return sure
+}
+
+// sameFamily tells names that differ in their numbers only: where an error is cut off, layer1 is not what became of layer2.
+func sameFamily(a, b string) bool {
+	isDigit := func(r rune) bool { return r >= '0' && r <= '9' }
+	return a != "" && b != "" && slices.Equal(strings.FieldsFunc(a, isDigit), strings.FieldsFunc(b, isDigit))
+}
+
+// keysBelow lists, for the prefixes of the rules, the keys of got below them.
+func (m *keyMatcher) keysBelow(rules []*prefixRule) map[string][]int32 {
+	below := map[string][]int32{}
+	for _, r := range rules {
+		below[r.from] = nil
+	}
+	for i, name := range m.names {
+		for p := name; p != ""; {
+			p = parentPath(p)
+			if list, ok := below[p]; ok {
+				below[p] = append(list, int32(i))
+			}
+		}
+	}
+	return below
+}
+
+// rename applies the accepted rules to the names, longer prefixes first, each key once.
+func (m *keyMatcher) rename(rules []*prefixRule) {
+	slices.SortStableFunc(rules, func(a, b *prefixRule) int { return cmp.Compare(len(b.from), len(a.from)) })
+	byFrom := map[string]*prefixRule{}
+	for _, r := range rules {
+		byFrom[r.from] = r
+	}
+	for i, name := range m.names {
+		for p := name; p != ""; {
+			p = parentPath(p)
+			r := byFrom[p]
+			if r == nil {
+				continue
+			}
+			if sel, err := compileSelection(r.match, nil); err == nil && sel.has(name) {
+				m.names[i] = dotted(r.to) + name[len(dotted(p)):]
+			}
+			break
+		}
+	}
+	m.recount()
+}
+
+// restrict gives a rule that adds a prefix the groups that it is for, where adding it to everything would move keys that
+// agree already. It answers false where no such groups can be told.
+func (m *keyMatcher) restrict(r *prefixRule, t *trial) bool {
+	if m.want.Partial {
+		// The error names the first keys of the model. Where these are the first of the file, all of it is meant.
+		if len(t.keys) > 0 && t.keys[0] == 0 {
+			return true
+		}
+	} else if t.lost == 0 {
+		return true
+	}
+	gains := map[string]bool{}
+	var order []string
+	for _, g := range t.keys {
+		group, _, _ := strings.Cut(m.names[g], ".")
+		if !gains[group] {
+			gains[group] = true
+			order = append(order, group)
+		}
+	}
+	for i, name := range m.names {
+		if group, _, _ := strings.Cut(name, "."); m.used[i] && gains[group] {
+			return false
+		}
+	}
+	for _, group := range order {
+		r.match = append(r.match, QuotePattern(group)+".**")
+	}
+	return true
+}
+
+// alone tells whether no key outside the rule's prefix agrees, or could by its own name.
+func (m *keyMatcher) alone(r *prefixRule, t *trial) bool {
+	if m.want.Partial {
+		return false
+	}
+	prefix := dotted(r.from)
+	outside := false
+	for i, name := range m.names {
+		if !strings.HasPrefix(name, prefix) {
+			if m.used[i] {
+				return false
+			}
+			outside = true
+		}
+	}
+	return outside && 10*t.gained >= 9*len(m.want.Keys)
+}
+
+// noteTie remembers a rule that had as many votes as the one that was taken.
+func (m *keyMatcher) noteTie(taken, other *prefixRule) {
+	if other.votes < taken.votes {
+		return
+	}
+	group := taken.from
+	if group == "" {
+		group = "**"
+	}
+	for i := range m.ambiguous {
+		if m.ambiguous[i].Key == group {
+			m.ambiguous[i].Candidates = append(m.ambiguous[i].Candidates, other.to)
+			return
+		}
+	}
+	m.ambiguous = append(m.ambiguous, AmbiguousKey{group, []string{taken.to, other.to}})
+}
