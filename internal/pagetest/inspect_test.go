@@ -229,3 +229,20 @@ func TestShrink(t *testing.T) {
 	b.until("document.querySelectorAll('[data-role=steps] > .step').length === 0 && document.querySelector('[data-role=shrink-total]').innerText === $1", before)
 	b.clean()
 }
+
+// A visitor without a file opens the example, and no request goes out for it.
+func TestExample(t *testing.T) {
+	b := newTab(t)
+	b.shot("welcome")
+	loaded := len(b.requested())
+	b.click("example")
+	b.until("document.documentElement.dataset.state === 'ready' && document.documentElement.hasAttribute('data-open')")
+	if got := b.role("file-name"); got != "example.ckpt" {
+		t.Errorf("opened %q", got)
+	}
+	if n := len(b.requested()); n != loaded {
+		t.Errorf("requests %q", b.requested()[loaded:])
+	}
+	b.shot("example")
+	b.clean()
+}

@@ -40,6 +40,8 @@ func (a *app) act(action string) {
 	switch action {
 	case "open", "choose":
 		a.choose()
+	case "example":
+		a.openExample()
 	case "undo":
 		a.undo()
 	case "redo":

@@ -33,8 +33,8 @@ func (s *Session) Shrink(req *message.ShrinkRequest) (*message.Shrunk, error) {
 	if out.Size, err = exportSize(cp, out.Format); err != nil {
 		return nil, err
 	}
-	for i := range cp.Storages {
-		if st := &cp.Storages[i]; st.Used == 0 && st.Of == nil && st.Missing == "" {
+	for i := range o.base.Storages {
+		if st := &o.base.Storages[i]; st.Used == 0 && st.Of == nil && st.Missing == "" {
 			out.Unused += st.NBytes
 		}
 	}
