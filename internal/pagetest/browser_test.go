@@ -309,7 +309,9 @@ func (b *tab) edit(action string, fields ...string) {
 	for i := 0; i+1 < len(fields); i += 2 {
 		b.fill(fields[i], fields[i+1])
 	}
-	b.apply()
+	// By script: the button moves when the preview comes, and a click at a place may miss it.
+	js[bool](b, "(document.querySelector('[data-action=apply]').click(), true)")
+	b.wait("ready")
 }
 
 // paths is the data-path of the rows on show that have the given kind.

@@ -210,3 +210,39 @@ func TestLanguages(t *testing.T) {
 	b.shot("language-phone")
 	b.clean()
 }
+
+// A line of the shrink report becomes a step, and goes again.
+func TestShrink(t *testing.T) {
+	b := newTab(t)
+	b.choose(fixture("dataparallel_sgd.pth"))
+	b.str("document.querySelector('.shrink summary').click()")
+	b.until("document.querySelectorAll('.saving-line').length === 2")
+	before := b.role("shrink-total")
+	b.str("document.querySelector('[data-saving=\"0\"]').click()")
+	b.until("document.querySelectorAll('[data-role=steps] > .step').length === 1 && document.querySelector('[data-role=shrink-total]').innerText !== $1", before)
+	if got := b.str("document.querySelector('[data-saving=\"0\"]').checked"); got != "true" {
+		t.Error("the switch is off")
+	}
+	b.str("document.querySelector('.shrink').scrollIntoView()")
+	b.shot("shrink")
+	b.str("document.querySelector('[data-saving=\"0\"]').click()")
+	b.until("document.querySelectorAll('[data-role=steps] > .step').length === 0 && document.querySelector('[data-role=shrink-total]').innerText === $1", before)
+	b.clean()
+}
+
+// A visitor without a file opens the example, and no request goes out for it.
+func TestExample(t *testing.T) {
+	b := newTab(t)
+	b.shot("welcome")
+	loaded := len(b.requested())
+	b.click("example")
+	b.until("document.documentElement.dataset.state === 'ready' && document.documentElement.hasAttribute('data-open')")
+	if got := b.role("file-name"); got != "example.ckpt" {
+		t.Errorf("opened %q", got)
+	}
+	if n := len(b.requested()); n != loaded {
+		t.Errorf("requests %q", b.requested()[loaded:])
+	}
+	b.shot("example")
+	b.clean()
+}

@@ -26,6 +26,7 @@ type app struct {
 	tree    *treeView
 	panel   panel // the open operation or export; nil for none
 	place   place
+	shrink  shrink
 	inspect inspector
 
 	others    []*attachment // beside the open file
@@ -86,6 +87,8 @@ func Run() {
 	a.listenOthers()
 	a.listenReference()
 	a.listenTheme()
+	a.listenShrink()
+	a.listenLeave()
 	a.listenLanguage(lang)
 	a.drawStatus("")
 	go a.work()

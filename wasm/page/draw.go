@@ -26,6 +26,7 @@ func (a *app) draw() {
 	setText(role("format"), a.text.Text("format."+w.about.Format))
 	document.Set("title", name+" – Weightroom")
 	a.drawSummary()
+	a.readShrink()
 	a.drawChooser()
 	a.drawSteps()
 	a.drawFindings()

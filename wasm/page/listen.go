@@ -40,6 +40,8 @@ func (a *app) act(action string) {
 	switch action {
 	case "open", "choose":
 		a.choose()
+	case "example":
+		a.openExample()
 	case "undo":
 		a.undo()
 	case "redo":
@@ -145,7 +147,12 @@ func (a *app) listenDrop() {
 		mark(false)
 		if holdsFiles(ev) {
 			ev.Call("preventDefault")
-			a.openFiles(list(ev.Get("dataTransfer").Get("files")))
+			files := list(ev.Get("dataTransfer").Get("files"))
+			if a.open != nil && len(files) > 0 && ev.Get("target").Call("closest", "[data-role=reference],.panel").Truthy() {
+				a.attach(files, "", a.attached) // a model to compare with, or the other file of a form
+				return
+			}
+			a.openFiles(files)
 		}
 	})
 }

@@ -33,6 +33,11 @@ func (w *worker) answerInspector(j *job) (reply any, ok bool, err error) {
 		if err = decode(j, &req); err == nil {
 			reply, err = w.session.Code(&req)
 		}
+	case message.Shrink:
+		var req message.ShrinkRequest
+		if err = decode(j, &req); err == nil {
+			reply, err = w.session.Shrink(&req)
+		}
 	default:
 		return nil, false, nil
 	}

@@ -200,6 +200,16 @@ func Split(s string) []string {
 	return out
 }
 
+// Find is the position of a step that does the same among those done, -1 for none.
+func (r *Recipe) Find(o Op) int {
+	for i, s := range r.Steps[:r.Done] {
+		if string(s.Step()) == string(o.Step()) {
+			return i
+		}
+	}
+	return -1
+}
+
 // Document is the recipe of the steps done, as JSON.
 func (r *Recipe) Document() json.RawMessage { return r.document(r.Steps[:r.Done]) }
 

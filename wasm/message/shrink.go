@@ -1,0 +1,29 @@
+package message
+
+import "encoding/json"
+
+// Shrink asks what could be saved: ShrinkRequest -> Shrunk. No tensor bytes are read.
+const Shrink = "shrink"
+
+// ShrinkRequest is about the checkpoint after a recipe.
+type ShrinkRequest struct {
+	Handle int
+	Recipe json.RawMessage
+}
+
+// Shrunk says how large an export is, and what would make it smaller.
+type Shrunk struct {
+	Format string
+	Size   int64 // bytes of the exported files, exactly
+	Lines  []Saving
+	Unused int64 // bytes of storages that no tensor reaches; every export leaves them out
+}
+
+// Saving is a step that makes the export smaller.
+type Saving struct {
+	Kind  string // "optimizer", "ema", "views", "half"
+	What  string // the part of the file concerned; "" for all of it
+	Keys  int    // tensors concerned
+	Bytes int64  // saved, exactly
+	Step  json.RawMessage
+}
