@@ -63,6 +63,9 @@ func TestHostile(t *testing.T) {
 	if runtime.GOOS == "js" {
 		limit = 5 * time.Second
 	}
+	// What other tests took of the system before is not these files' doing; a WebAssembly instance never gives it back.
+	var before, m runtime.MemStats
+	runtime.ReadMemStats(&before)
 	var slow time.Duration
 	var slowest string
 	for _, row := range rows {
@@ -94,10 +97,10 @@ func TestHostile(t *testing.T) {
 			t.Fatalf("after %s the clean file is %s with %v", row.File, clean.Verdict(), clean.Codes)
 		}
 	}
-	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	t.Logf("%d files, slowest %v (%s), %d MiB from the system", len(rows), slow.Round(time.Millisecond), slowest, m.Sys>>20)
-	if m.Sys > 512<<20 {
-		t.Errorf("%d MiB from the system", m.Sys>>20)
+	took := (m.Sys - before.Sys) >> 20
+	t.Logf("%d files, slowest %v (%s), %d MiB more from the system", len(rows), slow.Round(time.Millisecond), slowest, took)
+	if took > 512 {
+		t.Errorf("%d MiB more from the system", took)
 	}
 }
