@@ -90,6 +90,13 @@ func (r *renamer) rename(key string) (string, bool) {
 			}
 			continue
 		}
+		if rule.re.prefix != "" { // pinned to the start: one match at most
+			if m := rule.re.FindStringSubmatchIndex(key); m != nil {
+				out := r.to.expand(append(make([]byte, 0, len(key)+16), key[:m[0]]...), key, m, nil)
+				return string(append(out, key[m[1]:]...)), true
+			}
+			continue
+		}
 		all := rule.re.FindAllStringSubmatchIndex(key, -1)
 		if all == nil {
 			continue

@@ -177,6 +177,7 @@ def finish_metadata():
                 m, n = up(m), up(n)
         if "" not in to and not any("" in t for t in to.values()):
             to[""] = [""]
+        reached = {n for t in to.values() for n in t}
 
         def places(path):
             if path in to:
@@ -200,7 +201,10 @@ def finish_metadata():
                     if t not in own and path in places(path):
                         invent.append(t)
                         continue
-                    invent += [p for p in line(t)[1:] if p]
+                    for p in line(t)[1:]:
+                        if not p or p in reached:
+                            break
+                        invent.append(p)
                 old = out.get(t)
                 if old is None or old[1] == source and t != path and not old[2] or old[1] != source and t in own and not old[3]:
                     out[t] = entry, source, t != path, t in own

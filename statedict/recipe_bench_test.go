@@ -15,12 +15,19 @@ func manyKeys(tb testing.TB, n int, prefix string) *Checkpoint {
 	meta := &pickle.Dict{Class: sd.Class}
 	version := &pickle.Dict{Items: []pickle.Item{{Key: "version", Value: int64(1)}}}
 	parts := []string{"attn.q_proj.weight", "attn.q_proj.bias", "attn.k_proj.weight", "mlp.fc1.weight", "mlp.fc1.bias", "norm1.weight", "norm1.bias", "norm1.num_batches_tracked"}
-	last := ""
+	last, seen := "", map[string]bool{}
 	for i := range n {
 		key := fmt.Sprintf("%slayers.%d.%s", prefix, i/len(parts), parts[i%len(parts)])
 		if m := parentPath(key); m != last {
-			meta.Items = append(meta.Items, pickle.Item{Key: m, Value: version})
 			last = m
+			var up []string
+			for ; !seen[m]; m = parentPath(m) {
+				seen[m] = true
+				up = append(up, m)
+			}
+			for i := range up {
+				meta.Items = append(meta.Items, pickle.Item{Key: up[len(up)-1-i], Value: &pickle.Dict{Items: version.Items}})
+			}
 		}
 		d, _ := ParseDType("float32")
 		st := &pickle.Storage{Tag: "storage", Key: fmt.Sprint(i), Location: "cpu", DType: d, Numel: 64, Index: i}

@@ -126,7 +126,7 @@ func (e *edit) keep(want func(*row) bool) (gone []string) {
 // rename gives every row with a string key the name that to answers, and refuses when two rows end up with one name.
 // to's second result tells whether the step applies to the key.
 func (e *edit) rename(r *OpReport, to func(name string) (string, bool)) (touched int, err error) {
-	olds := make([]string, 0)
+	var renamed []int32 // rows, beside r.Renamed
 	for i := range e.rows {
 		if e.rows[i].kind != named {
 			continue
@@ -141,11 +141,9 @@ func (e *edit) rename(r *OpReport, to func(name string) (string, bool)) (touched
 		}
 		if len(r.Renamed) == 0 {
 			r.Renamed = make([][2]string, 0, len(e.rows)-i)
-			olds = make([]string, len(e.rows))
-			for j := range e.rows {
-				olds[j] = e.rows[j].name
-			}
+			renamed = make([]int32, 0, len(e.rows)-i)
 		}
+		renamed = append(renamed, int32(i))
 		r.Renamed = append(r.Renamed, [2]string{e.rows[i].name, name})
 		e.rows[i].name = name
 		e.dirty = true
@@ -153,12 +151,18 @@ func (e *edit) rename(r *OpReport, to func(name string) (string, bool)) (touched
 	if len(r.Renamed) == 0 {
 		return touched, nil
 	}
-	return touched, e.collisions(olds)
+	return touched, e.collisions(r.Renamed, renamed)
 }
 
-// collisions reports every pair of rows that have one name now; olds are the names before.
-func (e *edit) collisions(olds []string) error {
+// collisions reports every pair of rows that have one name now. pairs are the renames of this step, rows where they are.
+func (e *edit) collisions(renames [][2]string, rows []int32) error {
 	index := newNameIndex(len(e.rows))
+	old := func(i int) string {
+		if at, ok := slices.BinarySearch(rows, int32(i)); ok {
+			return renames[at][0]
+		}
+		return e.rows[i].name
+	}
 	var pairs []string
 	hint := ""
 	for i := range e.rows {
@@ -170,9 +174,9 @@ func (e *edit) collisions(olds []string) error {
 		if first == i {
 			continue
 		}
-		pairs = append(pairs, olds[first], olds[i])
+		pairs = append(pairs, old(first), old(i))
 		if hint == "" {
-			hint = fmt.Sprintf("%q and %q both become %q; drop or rename one of them first", olds[first], olds[i], r.name)
+			hint = fmt.Sprintf("%q and %q both become %q; drop or rename one of them first", old(first), old(i), r.name)
 		}
 	}
 	if pairs == nil {

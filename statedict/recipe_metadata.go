@@ -18,8 +18,8 @@ import (
 //   - A module that had keys, at it or below, and has none any more is dropped with everything below it.
 //   - Where two entries meet, one that moved wins over one that stayed, as in torch's
 //     consume_prefix_in_state_dict_if_present; so 'module' replaces the root entry of the DataParallel around it.
-//   - The root entry always stays. A parent that a moved module needs and that has no entry, as torch's wrapper would have
-//     one, gets {'version': 1}, which is what nn.Module gives. No other path is invented.
+//   - The root entry always stays. A new parent around a moved module gets {'version': 1}, which is what torch's wrapper would
+//     have. No other path is invented.
 //   - What a merge brings comes with its entries; one that is there already stays.
 
 // metaSource is the `_metadata` of one origin of rows.
@@ -166,6 +166,7 @@ func (m *metaResult) dict(like *pickle.Dict) *pickle.Dict {
 // module is what follow knows of a path, as an old one (had, alive, targets) and as a new one (below, own).
 type module struct {
 	had, alive, below, own bool
+	reached                bool  // some old module's place
 	target                 int32 // first new place plus one, 0 for none
 }
 
@@ -185,6 +186,7 @@ func (f *follower) module(id int32) *module {
 
 // addTarget answers false when the pair was there, so that its parents are known as well.
 func (f *follower) addTarget(was, now int32) bool {
+	f.module(now).reached = true
 	m := f.module(was)
 	if m.target == 0 {
 		m.target = now + 1
@@ -209,33 +211,24 @@ func (e *edit) follow(s int32, out *metaResult) {
 	f := &follower{metaResult: out, more: map[int32][]int32{}}
 	f.paths.grow(2 * len(e.sources[s].meta.Items))
 	out.entries = slices.Grow(out.entries, len(e.sources[s].meta.Items))
-	if !f.rows(e.rows, s) && len(e.rows) > 0 && s > 0 {
+	// The modules of the keys as they were, in order: rows and _metadata mostly come in the same order, so that a glance at
+	// the next one spares a search.
+	order := f.modulesOf(e.sources[s].before)
+	if !f.rows(e.rows, s, order) && len(e.rows) > 0 && s > 0 {
 		return
 	}
 	if !f.rootTaken() {
 		f.addTarget(rootPath, rootPath)
 	}
-	last := "\x00"
-	for _, it := range e.sources[s].before {
-		k, ok := it.Key.(string)
-		if !ok {
-			continue
-		}
-		if m := parentPath(k); m != last {
-			last = m
-			for id := f.paths.id(m); !f.module(id).had; id = f.paths.parent[id] {
-				f.module(id).had = true
-			}
-		}
-	}
 	var root pickle.Item
 	rootThere := out.has(rootPath)
+	next := cursor{&f.paths, order, 0}
 	for _, it := range e.sources[s].meta.Items {
 		path, ok := it.Key.(string)
 		if !ok {
 			continue
 		}
-		id := f.paths.id(path)
+		id := next.id(path)
 		if id == rootPath {
 			root = it
 		}
@@ -248,8 +241,46 @@ func (e *edit) follow(s int32, out *metaResult) {
 	}
 }
 
+// modulesOf marks the modules that had keys, and their parents, and lists them in order.
+func (f *follower) modulesOf(before []pickle.Item) (order []int32) {
+	last := "\x00"
+	for _, it := range before {
+		k, ok := it.Key.(string)
+		if !ok {
+			continue
+		}
+		if m := parentPath(k); m != last {
+			last = m
+			at := f.paths.id(m)
+			order = append(order, at)
+			for id := at; !f.module(id).had; id = f.paths.parent[id] {
+				f.module(id).had = true
+			}
+		}
+	}
+	return order
+}
+
+// cursor finds ids of paths that mostly come in a known order.
+type cursor struct {
+	paths *pathTable
+	order []int32
+	at    int
+}
+
+func (c *cursor) id(path string) int32 {
+	for ahead := c.at; ahead < len(c.order) && ahead < c.at+2; ahead++ {
+		if c.paths.texts[c.order[ahead]] == path {
+			c.at = ahead + 1
+			return c.order[ahead]
+		}
+	}
+	return c.paths.id(path)
+}
+
 // rows notes where the modules of the rows of source s went; it answers whether there are any.
-func (f *follower) rows(rows []row, s int32) (any bool) {
+func (f *follower) rows(rows []row, s int32, order []int32) (any bool) {
+	next := cursor{&f.paths, order, 0}
 	lastWas, lastNow := "\x00", ""
 	for i := range rows {
 		r := &rows[i]
@@ -262,7 +293,7 @@ func (f *follower) rows(rows []row, s int32) (any bool) {
 			continue
 		}
 		lastWas, lastNow = was, now
-		a, b := f.paths.id(was), f.paths.id(now)
+		a, b := next.id(was), f.paths.id(now)
 		f.module(b).own = true
 		for id := a; !f.module(id).alive; id = f.paths.parent[id] {
 			f.module(id).alive = true
@@ -325,7 +356,7 @@ func (f *follower) place(id int32, it pickle.Item, s int32) {
 				continue
 			}
 			en.item.Key = f.paths.texts[to]
-			for up := f.paths.parent[to]; up != rootPath; up = f.paths.parent[up] {
+			for up := f.paths.parent[to]; up != rootPath && !f.module(up).reached; up = f.paths.parent[up] {
 				if n := len(f.invent); n > 0 && f.invent[n-1] == up {
 					break
 				}

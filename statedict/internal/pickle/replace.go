@@ -26,6 +26,10 @@ func ReplaceNodes(root Value, with map[Value]Value) Value {
 		if p := nodePointer(old); p != nil {
 			r.with[p] = v
 		}
+		switch old.(type) {
+		case *Tensor, *Parameter, *Storage:
+			r.leaves = true
+		}
 	}
 	r.survey(root)
 	r.spread()
@@ -34,6 +38,7 @@ func ReplaceNodes(root Value, with map[Value]Value) Value {
 }
 
 type replacer struct {
+	leaves  bool // tensors, parameters or storages are among the replaced
 	with    map[unsafe.Pointer]Value
 	parents map[unsafe.Pointer][]Value // of every node but plain tensors, stand-ins in place, who holds it
 	fresh   map[unsafe.Pointer]Value   // the copy of a node
@@ -139,6 +144,9 @@ func eachPair(items []Item, f func(Value)) {
 func (r *replacer) survey(root Value) {
 	var stack []Value
 	visit := func(old, parent Value) {
+		if t, ok := old.(*Tensor); ok && !r.leaves && t.Extra == nil {
+			return
+		}
 		v := r.standIn(old)
 		p := nodePointer(v)
 		if p == nil {
