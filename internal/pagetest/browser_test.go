@@ -296,9 +296,12 @@ func (b *tab) set(selector, value string) {
 }
 
 // apply confirms the open panel and waits until it is done.
+//
+// It presses the button by script: it moves when the preview comes, and a click at a place may miss it.
 func (b *tab) apply() {
 	b.Helper()
-	b.click("apply")
+	b.until("!document.querySelector('[data-action=apply]').disabled")
+	js[bool](b, "(document.querySelector('[data-action=apply]').click(), true)")
 	b.wait("ready")
 }
 
@@ -309,9 +312,7 @@ func (b *tab) edit(action string, fields ...string) {
 	for i := 0; i+1 < len(fields); i += 2 {
 		b.fill(fields[i], fields[i+1])
 	}
-	// By script: the button moves when the preview comes, and a click at a place may miss it.
-	js[bool](b, "(document.querySelector('[data-action=apply]').click(), true)")
-	b.wait("ready")
+	b.apply()
 }
 
 // paths is the data-path of the rows on show that have the given kind.
