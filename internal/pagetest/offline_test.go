@@ -162,6 +162,8 @@ func TestUpdate(t *testing.T) {
 	rebuild(t, dir)
 	b.do(chromedp.Reload())
 	b.wait("ready")
+	// A browser looks for a new build in its own time after a navigation; here it is asked to.
+	js[bool](b, "navigator.serviceWorker.getRegistration().then(r => r.update()).then(() => true, () => true)")
 	b.until("!document.querySelector('[data-role=notice]').hidden")
 	if got := b.role("notice-text"); !strings.Contains(got, "new version") {
 		t.Errorf("the page says %q", got)
