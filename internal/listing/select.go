@@ -24,9 +24,6 @@ func New(cp *statedict.Checkpoint) *Listing {
 	return l
 }
 
-// Len is the number of entries listed.
-func (l *Listing) Len() int { return len(l.entries) }
-
 func (l *Listing) filter(keep func(*statedict.Entry) bool) {
 	kept := l.entries[:0]
 	for _, i := range l.entries {

@@ -92,7 +92,7 @@ func TestEmbed(t *testing.T) {
 			wasm++
 		}
 	}
-	// The cache of a browser context without a profile takes no file of this size; else it would be one.
+	// Once for each frame at most: the frames share it only where the browser caches it, and this one was not seen to.
 	if wasm > 2 {
 		t.Errorf("the program was fetched %d times", wasm)
 	}

@@ -2,7 +2,6 @@ package pagetest
 
 import (
 	"bytes"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -54,18 +53,6 @@ func (s *site) requests() []string {
 func (s *site) stop() {
 	s.CloseClientConnections()
 	s.Server.Close()
-}
-
-func (s *site) start(t *testing.T) {
-	t.Helper()
-	l, err := net.Listen("tcp", s.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Server = httptest.NewUnstartedServer(s.h)
-	s.Server.Listener.Close()
-	s.Server.Listener = l
-	s.Server.Start()
 }
 
 // offline waits until the page is stored on this computer.
