@@ -108,7 +108,9 @@ func (r *records) storage(op *opener, folder string, node *pickle.Storage) Stora
 	if rec.Method == torchfile.Deflated {
 		st.Data.Method = Deflated
 	}
-	switch {
+	switch bad := r.a.Readable(i); {
+	case bad != nil:
+		st.Missing = bad.Error()
 	case rec.Size < st.NBytes:
 		st.Missing = fmt.Sprintf("record %q has %d bytes, its storage needs %d", name, rec.Size, st.NBytes)
 	case rec.Size > st.NBytes:

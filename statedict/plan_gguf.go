@@ -22,6 +22,7 @@ func planGGUF(cp *Checkpoint, o *PlanOptions) (*Plan, error) {
 	}
 	kv := cp.ggufKV
 	p := &Plan{}
+	p.Report.Warnings = cp.grown(ts)
 	if kv == nil {
 		kv = []gguf.KV{{Key: "general.architecture", Value: gguf.NewString("unknown")}}
 		p.Report.Warnings = append(p.Report.Warnings, `general.architecture is "unknown": a program that runs the model needs the real one`)
