@@ -59,6 +59,10 @@ func (cp *Checkpoint) flatten(f Format) ([]flatTensor, error) {
 			bad = append(bad, fmt.Sprintf("%s (the name %s, and an npz is unpacked into files)", e.Path(), unsafeMember(name)))
 		case e.DType.IsQuantized(), (e.Info == nil || e.Info.Code == "") && !f.holds(e.DType):
 			bad = append(bad, fmt.Sprintf("%s (%s)", e.Path(), e.DType))
+		case f == GGUF:
+			if why := gguf.Refusal(ggufTensor(name, e)); why != "" {
+				bad = append(bad, fmt.Sprintf("%s (%s)", e.Path(), why))
+			}
 		}
 	}
 	bad = append(bad, cp.oddKeys()...)

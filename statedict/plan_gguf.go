@@ -29,11 +29,7 @@ func planGGUF(cp *Checkpoint, o *PlanOptions) (*Plan, error) {
 	}
 	tensors := make([]gguf.Tensor, len(ts))
 	for i, t := range ts {
-		code, _ := gguf.TypeOf(t.entry.DType)
-		if info := t.entry.Info; info != nil && info.Code != "" {
-			code, _ = gguf.ParseType(info.Code)
-		}
-		tensors[i] = gguf.Tensor{Name: t.name, Type: code, Shape: t.entry.Shape}
+		tensors[i] = *ggufTensor(t.name, t.entry)
 	}
 	l, err := gguf.Emit(kv, tensors)
 	if err != nil {
@@ -65,6 +61,15 @@ func planGGUF(cp *Checkpoint, o *PlanOptions) (*Plan, error) {
 	}
 	p.finish()
 	return p, nil
+}
+
+// ggufTensor is e as GGUF describes it.
+func ggufTensor(name string, e *Entry) *gguf.Tensor {
+	code, _ := gguf.TypeOf(e.DType)
+	if e.Info != nil && e.Info.Code != "" {
+		code, _ = gguf.ParseType(e.Info.Code)
+	}
+	return &gguf.Tensor{Name: name, Type: code, Shape: e.Shape}
 }
 
 // tensorSegment is segment for an entry whose dtype may be a format's own: those bytes are copied.

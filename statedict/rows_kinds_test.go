@@ -170,6 +170,7 @@ func TestRow25DtypesOfNewer(t *testing.T) {
 		want(t, "dtype", e.DType.String(), e.Key)
 		want(t, e.Key+" is named", bytes.Contains(pickle, []byte("ctorch\n"+e.Key+"\n")), true)
 	}
+	rewrites(t, cp, data)
 	for _, f := range []statedict.Format{statedict.TorchZip, statedict.TorchLegacy} {
 		_, back := exports(t, edited(t, cp), f)
 		sameTensors(t, cp, back)

@@ -311,7 +311,7 @@ def v3():
 
     class Tensor:
         def __init__(self, name, size, data):
-            self.args = (torch.frombuffer(bytearray(data), dtype=torch.uint8)._storage(), 0, (len(data) // size,), (1,), False, collections.OrderedDict(), dtypes[name])
+            self.args = (torch.frombuffer(bytearray(data), dtype=torch.uint8)._storage(), 0, (len(data) // size,), tuple([1]), False, collections.OrderedDict(), dtypes[name])  # no tuple twice: torch makes each anew
 
         def __reduce__(self):
             return rebuild, self.args
