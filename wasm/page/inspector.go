@@ -30,6 +30,9 @@ type inspector struct {
 func (a *app) inspectRow() {
 	in := &a.inspect
 	in.app = a
+	if a.maps != nil { // not while the page is being built
+		a.maps.follow()
+	}
 	var row *message.Row
 	if n := a.tree.view.Current(); n != nil && a.tree.touched {
 		row = n.Row // nil for a group
@@ -65,6 +68,7 @@ func (a *app) listenTheme() {
 		if h := a.inspect.heat; h != nil && h.heat != nil && len(h.heat.Values) > 0 {
 			h.draw()
 		}
+		a.maps.draw()
 	})
 }
 

@@ -87,6 +87,7 @@ func (a *app) act(action string) {
 	a.actSteps(action)
 	a.actReference(action)
 	a.actInspector(action)
+	a.actMap(action)
 }
 
 // choose opens the browser's file dialog.
