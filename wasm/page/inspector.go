@@ -30,9 +30,6 @@ type inspector struct {
 func (a *app) inspectRow() {
 	in := &a.inspect
 	in.app = a
-	if a.maps != nil { // not while the page is being built
-		a.maps.follow()
-	}
 	var row *message.Row
 	if n := a.tree.view.Current(); n != nil && a.tree.touched {
 		row = n.Row // nil for a group
@@ -254,23 +251,8 @@ func (in *inspector) drawSharers(d *message.Description) {
 	}
 }
 
-// goTo puts the cursor on a tensor; the filter goes away if it hides it.
-func (a *app) goTo(path string) {
-	v := a.tree.view
-	node := v.Tree.Find(path, model.Tensor)
-	if node < 0 {
-		return
-	}
-	if !v.Reveal(node) {
-		find(root, "#filter").Set("value", "")
-		a.tree.filter()
-		v.Reveal(node)
-	}
-	a.tree.touched = true
-	a.tree.refresh()
-	a.tree.reveal()
-	a.inspectRow()
-}
+// goTo puts the cursor on a tensor and selects it.
+func (a *app) goTo(path string) { a.revealRow(path, model.Tensor) }
 
 // lines is Visible for text of several lines.
 func lines(s string) string {

@@ -28,6 +28,7 @@ type maps struct {
 func newMaps(a *app) *maps {
 	m := &maps{app: a, box: role("map"), row: -1}
 	m.tree.listen(m)
+	a.tree.onSelect = append(a.tree.onSelect, m.follow)
 	m.strip.listen(m)
 	resized := js.FuncOf(func(js.Value, []js.Value) any {
 		m.draw()
@@ -113,10 +114,10 @@ func (m *maps) cursor() int32 {
 // nodes are those of the tree on show.
 func (m *maps) nodes() []model.Node { return m.app.tree.view.Tree.Nodes }
 
-// select puts the cursor of the tree on a node.
+// choose puts the cursor of the tree on a node.
 func (m *maps) choose(node int32) {
 	if node >= 0 && int(node) < len(m.nodes()) {
-		m.app.goToNode(node)
+		m.app.revealRow(m.nodes()[node].Path, m.nodes()[node].Kind)
 	}
 }
 

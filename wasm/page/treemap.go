@@ -348,17 +348,3 @@ func (t *treemapView) beside(at, by int) int {
 	}
 	return at
 }
-
-// goToNode puts the cursor on a node of the tree; the filter goes away if it hides it.
-func (a *app) goToNode(node int32) {
-	v := a.tree.view
-	if !v.Reveal(node) {
-		find(root, "#filter").Set("value", "")
-		a.tree.filter()
-		v.Reveal(node)
-	}
-	a.tree.touched = true
-	a.tree.refresh()
-	a.tree.reveal()
-}
-
