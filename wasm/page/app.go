@@ -29,6 +29,7 @@ type app struct {
 	place   place
 	shrink  shrink
 	inspect inspector
+	maps    *maps
 
 	others    []*attachment // beside the open file
 	reference reference
@@ -81,6 +82,7 @@ func Run() {
 	a.labelAll()
 	a.startWorker()
 	a.tree = newTreeView(a)
+	a.maps = newMaps(a)
 	a.listen()
 	a.listenKeys()
 	a.listenDrop()
