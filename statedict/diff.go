@@ -32,7 +32,7 @@ type Changed struct {
 // DiffOptions say what to compare beside keys, shapes and dtypes.
 type DiffOptions struct {
 	Values   bool
-	Progress Progress // counts bytes of a
+	Progress Progress // counts bytes of a, those that need no reading as well
 }
 
 // DiffCheckpoints compares all tensors of two checkpoints by their full path. Values are streamed, 1 MiB of each side at a time; they are not
@@ -90,6 +90,9 @@ func (c *Changed) values(ctx context.Context, a, b *Checkpoint, x, y *Entry, don
 		return err
 	}
 	if x.DType == y.DType && sameBytes(sa, sb) {
+		if *done += x.NBytes(); progress != nil {
+			progress(*done)
+		}
 		return nil
 	}
 	comparable := numeric(x.DType) && numeric(y.DType)

@@ -31,7 +31,9 @@ type app struct {
 
 	others    []*attachment // beside the open file
 	reference reference
+	diff      differ
 
+	meter   meter
 	jobs    chan job
 	waiting int // jobs not done
 	cancel  context.CancelFunc
@@ -57,6 +59,7 @@ type workspace struct {
 type job struct {
 	work func(ctx context.Context) error
 	fail func(error)
+	own  bool // it shows its progress itself
 }
 
 // panel is a form in the side panel.
@@ -84,8 +87,10 @@ func Run() {
 	a.listenKeys()
 	a.listenDrop()
 	a.listenSteps()
+	a.listenPresets()
 	a.listenOthers()
 	a.listenReference()
+	a.listenDiff()
 	a.listenTheme()
 	a.listenShrink()
 	a.listenLeave()
@@ -152,7 +157,9 @@ func (a *app) work() {
 	for j := range a.jobs {
 		ctx, cancel := context.WithCancel(context.Background())
 		a.cancel, a.asked = cancel, false
+		a.beginMeter(j.own)
 		err := j.work(ctx)
+		a.endMeter()
 		cancel()
 		a.cancel = nil
 		a.waiting--
