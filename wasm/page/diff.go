@@ -85,6 +85,7 @@ func (a *app) compareFiles(values bool) {
 func (a *app) drawDiffProgress(p message.Progress) {
 	d := &a.diff
 	show(find(role("diff"), ".diff-progress"), d.busy)
+	show(find(root, "[data-action=compare-values]"), !d.busy)
 	if !d.busy {
 		return
 	}

@@ -56,4 +56,3 @@ func TestMap(t *testing.T) {
 		}
 	}
 }
-
