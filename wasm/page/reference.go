@@ -220,8 +220,7 @@ func (a *app) drawGrounds(s *message.Suggestion) {
 	doubts := role("suggestion-doubts")
 	clear(doubts)
 	for _, k := range s.Ambiguous {
-		text := a.text.Text("suggestion.ambiguous", "key", model.Visible(k.Key), "candidates", model.Visible(strings.Join(k.Candidates, ", ")))
-		doubts.AppendChild(a.finding(statedict.Finding{Message: text}))
+		doubts.AppendChild(a.finding(statedict.Finding{Message: a.doubt(&k)}))
 	}
 	show(role("suggestion-after"), s.After != nil)
 	if s.After == nil {
@@ -250,6 +249,20 @@ func (a *app) drawGrounds(s *message.Suggestion) {
 		line("shape", m.Key, a.text.Text("fit.shapes", "got", m.Got, "want", m.Want))
 	}
 	a.more(rest, max(0, len(f.Missing)-most)+max(0, len(f.Unexpected)-most)+max(0, len(f.Mismatched)-most))
+}
+
+// doubt says what else could be meant, or what an error does not say.
+func (a *app) doubt(k *statedict.AmbiguousKey) string {
+	if k.Dropped {
+		return a.text.Text("suggestion.unsaid", "key", a.shown(k.Key))
+	}
+	candidates := make([]string, len(k.Candidates))
+	for i, c := range k.Candidates {
+		if candidates[i] = model.Visible(c); c == "" {
+			candidates[i] = a.text.Text("suggestion.root")
+		}
+	}
+	return a.text.Text("suggestion.ambiguous", "key", a.shown(k.Key), "candidates", strings.Join(candidates, ", "))
 }
 
 // takeSuggestion makes the suggested steps the next ones.
