@@ -195,7 +195,17 @@ func (a *app) drawSuggestion() {
 		list.AppendChild(li)
 	}
 	for _, k := range s.Ambiguous {
-		list.AppendChild(textElement("li", a.text.Text("suggestion.ambiguous", "key", a.shown(k.Key), "candidates", model.Visible(strings.Join(k.Candidates, ", ")))))
+		if k.Dropped {
+			list.AppendChild(textElement("li", a.text.Text("suggestion.unsaid", "key", a.shown(k.Key))))
+			continue
+		}
+		candidates := make([]string, len(k.Candidates))
+		for i, c := range k.Candidates {
+			if candidates[i] = model.Visible(c); c == "" {
+				candidates[i] = a.text.Text("suggestion.root")
+			}
+		}
+		list.AppendChild(textElement("li", a.text.Text("suggestion.ambiguous", "key", a.shown(k.Key), "candidates", strings.Join(candidates, ", "))))
 	}
 }
 
