@@ -28,6 +28,7 @@ type app struct {
 	place   place
 	shrink  shrink
 	inspect inspector
+	maps    *maps
 
 	others    []*attachment // beside the open file
 	reference reference
@@ -83,6 +84,7 @@ func Run() {
 	a.labelAll()
 	a.startWorker()
 	a.tree = newTreeView(a)
+	a.maps = newMaps(a)
 	a.listen()
 	a.listenKeys()
 	a.listenDrop()

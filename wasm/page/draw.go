@@ -27,6 +27,7 @@ func (a *app) draw() {
 	document.Set("title", name+" – Weightroom")
 	a.drawSummary()
 	a.readShrink()
+	a.maps.read()
 	a.drawChooser()
 	a.drawSteps()
 	a.drawFindings()

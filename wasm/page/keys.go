@@ -221,6 +221,8 @@ var shortcuts = []struct {
 	{[]string{"n", "N"}, "help.next"},
 	{[]string{"F2"}, "help.rename"},
 	{[]string{"Delete"}, "help.drop"},
+	{[]string{"Enter", "Esc"}, "help.map"},
+	{[]string{"+", "−"}, "help.zoom"},
 	{[]string{"Ctrl", "C"}, "help.copy"},
 	{[]string{"Ctrl", "O"}, "help.open"},
 	{[]string{"Ctrl", "S"}, "help.export"},

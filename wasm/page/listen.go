@@ -88,6 +88,7 @@ func (a *app) act(action string) {
 	a.actReference(action)
 	a.actDiff(action)
 	a.actInspector(action)
+	a.actMap(action)
 }
 
 // choose opens the browser's file dialog.
