@@ -87,20 +87,33 @@ func withList(action, field string, list []string) Op {
 	return o
 }
 
-// listText is a list as the text of a field; exact tells that Split gives the same list back.
+// listText is a list as the text of a field; exact tells that the field means the same.
 func listText(list []string) (text string, exact bool) {
 	parts := make([]string, len(list))
+	exact = true
 	for i, s := range list {
-		parts[i] = s
-		if !strings.HasPrefix(s, "re:") {
-			parts[i] = strings.ReplaceAll(s, ",", `\,`)
+		if said := Split(s); len(said) == 1 && said[0] == s {
+			parts[i] = s
+			continue
 		}
+		// To a glob a comma behind a backslash is a comma, except among alternatives.
+		parts[i] = strings.ReplaceAll(s, ",", `\,`)
+		said := Split(parts[i])
+		exact = exact && len(said) == 1 && (said[0] == s || said[0] == parts[i] && !alternates(s))
 	}
 	text = strings.Join(parts, ", ")
-	said := Split(text)
-	exact = len(said) == len(list) && !strings.ContainsAny(text, "\n\r") // a field has one line
-	for i := 0; exact && i < len(list); i++ {
-		exact = said[i] == list[i] || said[i] == parts[i] && !strings.HasPrefix(list[i], "re:") // to a glob a comma behind a backslash is a comma
+	return text, exact && len(Split(text)) == len(list) && !strings.ContainsAny(text, "\n\r") // a field has one line
+}
+
+// alternates tells whether a pattern has alternatives or classes.
+func alternates(s string) bool {
+	for i := 0; i < len(s); i++ {
+		switch s[i] {
+		case '\\':
+			i++
+		case '{', '[':
+			return true
+		}
 	}
-	return text, exact
+	return false
 }
