@@ -19,6 +19,12 @@ func (a *app) showError(title string, err error) {
 	a.listKeys(role("error-keys"), keys, more)
 	show(find(box, "[data-action=reopen]"), false)
 	show(find(box, "[data-action=retry]"), false)
+	var e *message.Error
+	var seen *message.Scanned
+	if errors.As(err, &e) {
+		seen = e.Seen
+	}
+	a.drawGlobals(role("error-globals"), seen)
 	a.tellError(err)
 	show(box, true)
 }
