@@ -177,12 +177,27 @@ func (e *env) writeCheck(inc *statedict.Incompatible, want *statedict.KeyList, s
 			fmt.Fprintf(w, "  %s\n", listing.Escape(line))
 		}
 		for _, a := range s.Ambiguous {
-			fmt.Fprintf(w, "%s could be any of %s\n", listing.Escape(a.Key), listing.Escape(strings.Join(a.Candidates, ", ")))
+			fmt.Fprintln(w, ambiguity(a))
 		}
 	case o.suggest && !inc.Compatible():
 		fmt.Fprintln(w, "\nno recipe was found that brings half of the keys into place")
 	}
 	return w.Flush()
+}
+
+// ambiguity says what else a group of keys could have become.
+func ambiguity(a statedict.AmbiguousKey) string {
+	key := listing.Escape(a.Key)
+	if a.Dropped {
+		return fmt.Sprintf("%s is dropped: the error is cut off and does not say whether the model has it", key)
+	}
+	candidates := make([]string, len(a.Candidates))
+	for i, c := range a.Candidates {
+		if candidates[i] = listing.Escape(c); c == "" {
+			candidates[i] = "the root"
+		}
+	}
+	return fmt.Sprintf("%s could become any of %s; the first was taken", key, strings.Join(candidates, ", "))
 }
 
 func (e *env) diffCommand() *cobra.Command {
