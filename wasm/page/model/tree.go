@@ -23,11 +23,13 @@ type Node struct {
 	Path   string // of a group: the leading parts its children share
 	Name   string // the last part
 	Row    *message.Row
+	Index  int32 // of Row in the list of rows; -1 for a group
 	Parent int32 // index, -1 at the top
 	End    int32 // index behind the last descendant
 	Depth  int32 // 0 at the top
 	Pos    int32 // 1-based position among its siblings
 	Size   int32 // how many siblings there are, itself included
+	Blocks int32 // of a folded run: how many groups alike it stands for, which are its children; else 0
 	Keys   int32 // tensors in it
 	NBytes int64 // of those tensors
 	Numel  int64
@@ -48,7 +50,7 @@ func NewTree(rows []message.Row) *Tree {
 	b := builder{child: map[place]int32{}, nodes: make([]draft, 0, len(rows)+len(rows)/2+1)}
 	b.nodes = append(b.nodes, draft{first: -1, last: -1, next: -1})
 	for i := range rows {
-		b.add(&rows[i])
+		b.add(&rows[i], int32(i))
 	}
 	return b.flatten()
 }
@@ -56,6 +58,7 @@ func NewTree(rows []message.Row) *Tree {
 // draft is a node while the order of the tree is not known yet.
 type draft struct {
 	row               *message.Row
+	index             int32
 	path, name        string
 	first, last, next int32
 	children          int32
@@ -79,7 +82,7 @@ type step struct {
 	end  int
 }
 
-func (b *builder) add(r *message.Row) {
+func (b *builder) add(r *message.Row, index int32) {
 	// Keep the groups that this row shares with the one before.
 	at, start, depth := int32(0), 0, 0
 	for depth < len(b.trail) {
@@ -103,7 +106,7 @@ func (b *builder) add(r *message.Row) {
 		b.trail = append(b.trail, step{n, end})
 		at, start = n, afterPart(r.Path, end)
 	}
-	b.append(at, draft{row: r, path: r.Path, name: r.Path[start:]})
+	b.append(at, draft{row: r, index: index, path: r.Path, name: r.Path[start:]})
 }
 
 // few is up to how many children are looked through one by one; those of larger groups go into the index.
@@ -212,11 +215,11 @@ func (b *builder) flatten() *Tree {
 }
 
 func (b *builder) node(d int32) Node {
-	n := Node{Kind: Group, Path: b.nodes[d].path, Name: b.nodes[d].name, Row: b.nodes[d].row}
+	n := Node{Kind: Group, Path: b.nodes[d].path, Name: b.nodes[d].name, Row: b.nodes[d].row, Index: -1}
 	if n.Row == nil {
 		return n
 	}
-	n.Type = n.Row.Type
+	n.Index, n.Type = b.nodes[d].index, n.Row.Type
 	if n.Row.Kind == message.Object {
 		n.Kind = Object
 		return n
@@ -263,13 +266,44 @@ func (t *Tree) Find(path string, kind Kind) int32 {
 	for i := int32(0); i < int32(len(t.Nodes)); {
 		n := &t.Nodes[i]
 		switch {
-		case n.Path == path && n.Kind == kind:
+		case n.Path == path && n.Kind == kind && n.Blocks == 0:
 			return i
-		case n.Kind == Group && !strings.HasPrefix(path, n.Path):
+		case n.Kind == Group && n.Blocks == 0 && !strings.HasPrefix(path, n.Path):
 			i = n.End
 		default:
 			i++
 		}
+	}
+	return -1
+}
+
+// find is the node of another tree that stands where node i of this one does, -1 for none.
+func (t *Tree) find(i int32, in *Tree) int32 {
+	var way []int32
+	for ; i >= 0; i = t.around(i) {
+		way = append(way, i)
+	}
+	at, start, end := int32(-1), int32(0), int32(len(in.Nodes))
+	for k := len(way) - 1; k >= 0; k-- {
+		if at = in.childLike(t.spot(way[k], 0), start, end); at < 0 {
+			return -1
+		}
+		start, end = at+1, in.Nodes[at].End
+	}
+	return at
+}
+
+// childLike is the child between two nodes that has the kind and name of s, also as a block of a folded run.
+func (t *Tree) childLike(s spot, start, end int32) int32 {
+	for i := start; i < end; {
+		if t.spot(i, 0) == s {
+			return i
+		}
+		if t.Nodes[i].Blocks > 0 {
+			i++ // its blocks stand for the children
+			continue
+		}
+		i = t.Nodes[i].End
 	}
 	return -1
 }

@@ -17,32 +17,39 @@ type View struct {
 	// Only, if set, lets through only the leaves it is true for; Again brings a change of it to effect.
 	Only func(n *Node) bool
 
-	choice  map[string]bool // groups that the user opened (true) or closed, by path
-	first   []bool          // groups that are open without a choice, by node
+	choice  []int8 // by node: groups that the user opened (1) or closed (-1)
+	first   []bool // groups that are open without a choice, by node
 	query   string
 	failure error
 	search  *Query
 	shown   []bool // nodes that the filter lets through; nil without a filter
 
+	selection
 	baseRows []message.Row
 	base     map[string]*message.Row
 }
 
 // NewView has every group open if the tree is small, else the first levels and the way to the first leaf.
-func NewView() *View { return &View{Tree: &Tree{}, Cursor: -1, choice: map[string]bool{}} }
+func NewView() *View { return &View{Tree: &Tree{}, Cursor: -1, selection: selection{anchor: -1}} }
 
 // SetTree shows t instead. What is open, the filter and the cursor stay as far as the keys are still there.
 func (v *View) SetTree(t *Tree) {
-	path, kind := "", Kind("")
-	if n := v.Current(); n != nil {
-		path, kind = n.Path, n.Kind
+	v.show(t, false)
+}
+
+// show puts t in place of the tree; sameRows tells that it has the same leaves in another order.
+func (v *View) show(t *Tree, sameRows bool) {
+	cursor := int32(-1)
+	if v.Current() != nil {
+		cursor = v.Tree.find(v.Rows[v.Cursor], t)
 	}
+	v.keep(t, sameRows)
 	v.Tree = t
 	v.first = startOpen(t)
 	v.filter()
 	v.list()
 	v.Cursor = min(v.Cursor, len(v.Rows)-1)
-	if i := v.rowOf(t.Find(path, kind)); i >= 0 {
+	if i := v.rowOf(cursor); i >= 0 {
 		v.Cursor = i
 	}
 	if v.Cursor < 0 && len(v.Rows) > 0 {
@@ -90,10 +97,16 @@ func (v *View) Open(i int32) bool {
 	if v.shown != nil {
 		return true
 	}
-	if c, ok := v.choice[n.Path]; ok {
-		return c
+	if c := v.choice[i]; c != 0 {
+		return c > 0
 	}
 	return v.first[i]
+}
+
+func (v *View) choose(i int32, open bool) {
+	if v.choice[i] = -1; open {
+		v.choice[i] = 1
+	}
 }
 
 // SetOpen opens or closes the group at node i.
@@ -101,7 +114,7 @@ func (v *View) SetOpen(i int32, open bool) {
 	if v.Tree.Nodes[i].Kind != Group || v.shown != nil {
 		return
 	}
-	v.choice[v.Tree.Nodes[i].Path] = open
+	v.choose(i, open)
 	v.relist()
 }
 
@@ -109,7 +122,7 @@ func (v *View) SetOpen(i int32, open bool) {
 func (v *View) SetAll(start, end int32, open bool) {
 	for i := start; i < end; i++ {
 		if v.Tree.Nodes[i].Kind == Group {
-			v.choice[v.Tree.Nodes[i].Path] = open
+			v.choose(i, open)
 		}
 	}
 	v.relist()
@@ -123,7 +136,7 @@ func (v *View) OpenSiblings(i int32) {
 	}
 	for ; start < end; start = v.Tree.Nodes[start].End {
 		if v.Tree.Nodes[start].Kind == Group {
-			v.choice[v.Tree.Nodes[start].Path] = true
+			v.choose(start, true)
 		}
 	}
 	v.relist()
@@ -133,7 +146,7 @@ func (v *View) OpenSiblings(i int32) {
 func (v *View) OpenToLevel(level int) {
 	for i := range v.Tree.Nodes {
 		if n := &v.Tree.Nodes[i]; n.Kind == Group {
-			v.choice[n.Path] = int(n.Depth) < level-1
+			v.choose(int32(i), int(n.Depth) < level-1)
 		}
 	}
 	v.relist()
@@ -200,7 +213,7 @@ func (v *View) Current() *Node {
 func (v *View) Reveal(node int32) bool {
 	if v.shown == nil {
 		for p := v.Tree.Nodes[node].Parent; p >= 0; p = v.Tree.Nodes[p].Parent {
-			v.choice[v.Tree.Nodes[p].Path] = true
+			v.choose(p, true)
 		}
 		v.relist()
 	}

@@ -1,0 +1,167 @@
+package model
+
+import "github.com/weightroom/weightroom/wasm/message"
+
+// selection is which leaves are selected. A group is selected through its leaves: through all that a filter lets through.
+type selection struct {
+	on     []bool // by Index of a leaf
+	marked []bool // by node: groups that were selected as such
+	anchor int32  // node that a range starts at, -1 for none
+	picked bool   // something may be selected
+	// Changes counts what may have changed the selection.
+	Changes int
+
+	counted       bool
+	chosen, shows []int32 // by node: selected leaves, and leaves on show, in front of it
+	inside        []bool  // by node: it or a group around it is marked
+}
+
+// Mark tells how much of a node is selected.
+type Mark uint8
+
+const (
+	None Mark = iota
+	Some      // of a group: a part of its leaves
+	All
+)
+
+// Selected tells whether node i is selected. A group is when all its leaves are and it, or a group around it, was itself
+// selected; with all leaves picked one by one it has some.
+func (v *View) Selected(i int32) Mark {
+	n := &v.Tree.Nodes[i]
+	switch {
+	case !v.picked:
+		return None
+	case n.Kind != Group:
+		if v.on[n.Index] {
+			return All
+		}
+		return None
+	}
+	if !v.counted {
+		v.countLeaves()
+	}
+	chosen := v.chosen[n.End] - v.chosen[i]
+	switch {
+	case chosen == 0:
+		return None
+	case v.inside[i] && chosen == v.shows[n.End]-v.shows[i]:
+		return All
+	}
+	return Some
+}
+
+func (v *View) countLeaves() {
+	v.counted = true
+	n := len(v.Tree.Nodes)
+	if len(v.chosen) != n+1 {
+		v.chosen, v.shows, v.inside = make([]int32, n+1), make([]int32, n+1), make([]bool, n)
+	}
+	chosen, shows := int32(0), int32(0)
+	for i := range v.Tree.Nodes {
+		d := &v.Tree.Nodes[i]
+		v.chosen[i], v.shows[i] = chosen, shows
+		v.inside[i] = v.marked[i] || d.Parent >= 0 && v.inside[d.Parent]
+		if d.Kind != Group && (v.shown == nil || v.shown[i]) {
+			shows++
+			if v.on[d.Index] {
+				chosen++
+			}
+		}
+	}
+	v.chosen[n], v.shows[n] = chosen, shows
+}
+
+// set selects the leaves of node i that are on show, or takes them out.
+func (v *View) set(i int32, on bool) {
+	v.Changes++
+	v.counted = false
+	v.picked = v.picked || on
+	n := &v.Tree.Nodes[i]
+	for ; i < n.End; i++ {
+		d := &v.Tree.Nodes[i]
+		if d.Kind == Group {
+			v.marked[i] = on && d == n
+		} else if v.shown == nil || v.shown[i] {
+			v.on[d.Index] = on
+		}
+	}
+}
+
+// Deselect takes everything out of the selection.
+func (v *View) Deselect() {
+	clear(v.on)
+	clear(v.marked)
+	v.picked, v.counted = false, false
+	v.Changes++
+}
+
+// SelectCursor selects the row under the cursor and nothing else. Ranges start there.
+func (v *View) SelectCursor() {
+	v.Deselect()
+	v.anchor = -1
+	if v.Current() != nil {
+		v.anchor = v.Rows[v.Cursor]
+		v.set(v.anchor, true)
+	}
+}
+
+// ToggleCursor takes the row under the cursor into the selection or out of it. Ranges start there.
+func (v *View) ToggleCursor() {
+	if v.Current() == nil {
+		return
+	}
+	v.anchor = v.Rows[v.Cursor]
+	v.set(v.anchor, v.Selected(v.anchor) != All)
+}
+
+// SelectRange selects the rows from where the last selection began to the cursor. Of an open group that are those of its
+// rows which lie in the range.
+func (v *View) SelectRange() {
+	if v.Current() == nil {
+		return
+	}
+	from := v.rowOf(v.anchor)
+	if from < 0 || from == v.Cursor {
+		v.SelectCursor()
+		return
+	}
+	v.Deselect()
+	lo, hi := min(from, v.Cursor), max(from, v.Cursor)
+	behind := int32(0) // of the group that was selected last
+	for _, i := range v.Rows[lo : hi+1] {
+		end := v.Tree.Nodes[i].End
+		switch {
+		case i < behind:
+		case v.Open(i) && hi+1 < len(v.Rows) && v.Rows[hi+1] < end: // it goes on behind the range
+		default:
+			v.set(i, true)
+			behind = end
+		}
+	}
+}
+
+// SelectAll selects all leaves on show and nothing else.
+func (v *View) SelectAll() {
+	v.Deselect()
+	for i := int32(0); i < int32(len(v.Tree.Nodes)); i = v.Tree.Nodes[i].End {
+		if v.shown == nil || v.shown[i] {
+			v.set(i, true)
+		}
+	}
+	if v.anchor = -1; v.Current() != nil {
+		v.anchor = v.Rows[v.Cursor]
+	}
+}
+
+// EachSelected calls f for every selected row, in the order of the tree, until it answers false.
+func (v *View) EachSelected(f func(r *message.Row) bool) {
+	if !v.picked {
+		return
+	}
+	for i := range v.Tree.Nodes {
+		if n := &v.Tree.Nodes[i]; n.Kind != Group && v.on[n.Index] && !f(n.Row) {
+			return
+		}
+	}
+}
