@@ -170,6 +170,9 @@ func (l *loader) located(e *Error, read int) *Error {
 	return e
 }
 
+// noItems is the VM's empty tuple.
+var noItems = &types.Tuple{}
+
 func (l *loader) extension(code int) (any, error) {
 	switch code {
 	case extList:
@@ -178,6 +181,8 @@ func (l *loader) extension(code int) (any, error) {
 		return &dictNode{made: made{l}}, nil
 	case extSet:
 		return &setNode{made: made{l}}, nil
+	case extEmptyTuple:
+		return noItems, nil
 	case extText:
 		t := l.texts[0]
 		l.texts = l.texts[1:]

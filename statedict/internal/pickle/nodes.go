@@ -6,6 +6,8 @@ import (
 	"unsafe"
 
 	"github.com/nlpodyssey/gopickle/types"
+
+	"github.com/weightroom/weightroom/statedict/internal/dtype"
 )
 
 // made is the base of every object of ours in the VM. It has all methods that gopickle may call, so that the VM never meets an
@@ -157,15 +159,26 @@ type paramNode struct {
 // classNode is a global.
 type classNode struct {
 	made
-	g    *Global
-	call callFunc
+	g       *Global
+	call    callFunc
+	storage *storageClass // nil for what is none
+}
+
+// storageClass is what StorageType knows.
+type storageClass struct {
+	dtype   dtype.DType
+	untyped bool
 }
 
 // callFunc makes the node of a call. It answers nil where the arguments are none that it knows: then it is an *Object.
 type callFunc func(l *loader, c *classNode, args []any, how How) any
 
 func newClass(l *loader, module, name string) *classNode {
-	return &classNode{made: made{l}, g: &Global{Module: module, Name: name}, call: known(module, name)}
+	c := &classNode{made: made{l}, g: &Global{Module: module, Name: name}, call: known(module, name)}
+	if d, untyped, ok := StorageType(name); ok {
+		c.storage = &storageClass{d, untyped}
+	}
+	return c
 }
 
 func (c *classNode) Call(args ...any) (any, error)  { return c.invoke(args, Reduce), nil }

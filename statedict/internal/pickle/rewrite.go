@@ -12,7 +12,8 @@ const (
 	extList = iota
 	extDict
 	extSet
-	extText // the next str
+	extText       // the next str
+	extEmptyTuple // an empty tuple, of which Python has one, too
 	extConst
 )
 
@@ -106,6 +107,8 @@ func (w *rewriter) op(pos, from, to, next int) {
 		w.ext(extDict)
 	case opEmptySet:
 		w.ext(extSet)
+	case opEmptyTuple:
+		w.ext(extEmptyTuple)
 	case opList:
 		w.inst(instList)
 	case opDict:
