@@ -74,8 +74,10 @@ if command -v npm >/dev/null && [ -z "${WEIGHTROOM_NPM+set}" ]; then
   export WEIGHTROOM_NPM=${XDG_CACHE_HOME:-$HOME/.cache}/weightroom-npm
 fi
 say 'a little fuzzing'
-for target in ./statedict:FuzzOpen ./statedict:FuzzRoundTrip ./statedict/internal/pickle:FuzzScan ./statedict/internal/torchfile:FuzzDirectory; do
-  go test -run '^$' -fuzz "^${target#*:}\$" -fuzztime 2000x -fuzzminimizetime 10x "${target%:*}"
+for pkg in $(grep -rl --include='*_test.go' '^func Fuzz' statedict internal | xargs -n1 dirname | sort -u); do
+  for target in $(grep -hoE '^func Fuzz[A-Za-z]+' "$pkg"/*_test.go | cut -c6-); do
+    go test -run '^$' -fuzz "^$target\$" -fuzztime 2000x -fuzzminimizetime 10x "./$pkg"
+  done
 done
 
 say 'everything'

@@ -103,7 +103,7 @@ func fixtures(t testing.TB, limit int64) (files []string) {
 }
 
 // FuzzOpen: any input ends in an error with a code or in a checkpoint whose tensors read back equal; scanning it does not fail
-// otherwise. Zip, legacy, tar, bare pickles, safetensors, GGUF, npy and npz, and the tensor layouts in them, all go through here.
+// otherwise. Zip, legacy, tar, bare pickles, safetensors, GGUF, npy and npz all go through here.
 func FuzzOpen(f *testing.F) {
 	for _, file := range fixtures(f, 8<<10) {
 		data, err := os.ReadFile(file)

@@ -90,6 +90,7 @@ type opener struct {
 	storages []Storage
 	globals  []Global
 	findings []Finding
+	archives map[*Source]*torchfile.Archive // for the scan that may follow
 }
 
 // file opens one file by its content; its name plays no part.

@@ -19,6 +19,9 @@ func (op *opener) zip(src *Source) (*Checkpoint, error) {
 	if err != nil {
 		return nil, torchfileError(src, "zip archive", err)
 	}
+	if op.archives != nil {
+		op.archives[src] = a
+	}
 	for _, f := range a.Findings {
 		op.finding(f.Code, f.Record, "%s", f.Msg)
 	}

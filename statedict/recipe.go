@@ -4,14 +4,15 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/weightroom/weightroom/statedict/internal/dtype"
 	"github.com/weightroom/weightroom/statedict/internal/pickle"
 )
 
 // Recipe is an edit as data: a list of steps with a YAML and JSON form (see ParseRecipe and Recipe.YAML).
 type Recipe struct {
 	// At is the path of the mapping that the steps work on; "" with HasAt is the root. Without HasAt it is found: the
-	// root if it holds tensors and none of the usual names in it (DictNames) holds more, else the first of those names that
-	// does, else the mapping with the most.
+	// root if it holds tensors, else the first of the usual names in it (DictNames) that does, else the mapping with the most.
+	// A few single numbers and bytes beside a state dict (a best accuracy, the state of a generator) do not make the root one.
 	At     string
 	HasAt  bool
 	Steps  []Op
@@ -75,20 +76,23 @@ func findDict(cp *Checkpoint, at string, given bool) (path string, node pickle.V
 	if given {
 		v, ok := lookupPath(cp.root, at)
 		if !ok {
-			return "", nil, nil, &KeyError{Op: "at", Keys: []string{at}, Msg: "the file has no such path:", Hint: nearestHint(at, dictPaths(cp))}
+			return "", nil, nil, &KeyError{Op: "at", Keys: []string{at}, Msg: "the file has no such path:", Hint: dictHint(at, cp)}
 		}
 		if d = mappingOf(v); d == nil {
-			return "", nil, nil, &KeyError{Op: "at", Keys: []string{at}, Msg: "this is no mapping:", Hint: nearestHint(at, dictPaths(cp))}
+			return "", nil, nil, &KeyError{Op: "at", Keys: []string{at}, Msg: "this is no mapping:", Hint: dictHint(at, cp)}
 		}
 		return at, v, d, nil
 	}
 	if d := mappingOf(cp.root); d != nil {
-		// A stray tensor beside a state dict (a best accuracy, the state of a generator) does not make the root one.
-		own := countTensors(d)
-		for _, name := range DictNames {
-			v := lookup(d, name)
-			if d := mappingOf(v); d != nil && countTensors(d) > own {
-				return name, v, d, nil
+		own, weights := countTensors(d)
+		if weights == 0 {
+			for _, name := range DictNames {
+				v := lookup(d, name)
+				if d := mappingOf(v); d != nil {
+					if n, _ := countTensors(d); n > own {
+						return name, v, d, nil
+					}
+				}
 			}
 		}
 		if own > 0 {
@@ -107,14 +111,21 @@ func findDict(cp *Checkpoint, at string, given bool) (path string, node pickle.V
 	return path, node, mappingOf(node), nil
 }
 
-// countTensors is how many values of d are tensors.
-func countTensors(d *pickle.Dict) (n int) {
+// countTensors is how many values of d are tensors, and how many of those are more than a single number or a run of bytes,
+// which is what training code keeps beside a state dict.
+func countTensors(d *pickle.Dict) (all, weights int) {
 	for i := range d.Items {
-		if isTensor(d.Items[i].Value) {
-			n++
+		if !isTensor(d.Items[i].Value) {
+			continue
+		}
+		all++
+		t := tensorOf(d.Items[i].Value)
+		single := !slices.ContainsFunc(t.Shape, func(n int64) bool { return n != 1 })
+		if bytes := t.DType == dtype.UInt8 && len(t.Shape) == 1; !single && !bytes {
+			weights++
 		}
 	}
-	return n
+	return all, weights
 }
 
 // mappingOf is a value as a mapping of keys: a dict, or the state dict of a pickled module; nil for anything else.
@@ -165,12 +176,23 @@ func dictCandidates(cp *Checkpoint) []dictCandidate {
 	return slices.DeleteFunc(found, func(c dictCandidate) bool { return c.tensors == 0 })
 }
 
-func dictPaths(cp *Checkpoint) []string {
+// dictHint says what at may have meant: the nearest mapping, or the first few there are.
+func dictHint(at string, cp *Checkpoint) string {
 	var paths []string
 	for _, c := range dictCandidates(cp) {
 		paths = append(paths, c.path)
 	}
-	return paths
+	if near := nearestHint(at, paths); near != "" || len(paths) == 0 {
+		return near
+	}
+	if len(paths) == 1 && paths[0] == "" {
+		return "the file has one mapping, its root: leave at out"
+	}
+	more := ""
+	if len(paths) > 5 {
+		paths, more = paths[:5], ", …"
+	}
+	return "mappings with tensors in them:" + quotedList(paths) + more
 }
 
 func isTensor(v pickle.Value) bool {

@@ -13,6 +13,7 @@ type edit struct {
 	base   *Checkpoint
 	others map[string]*Checkpoint
 	report *Report
+	found  bool // the mapping was found, not named
 	step   int
 	op     string
 
@@ -55,7 +56,7 @@ const (
 
 func newEdit(base *Checkpoint, others map[string]*Checkpoint, r *Recipe) (*edit, error) {
 	e := &edit{
-		base: base, others: others, root: base.root, storages: base.Storages,
+		base: base, others: others, found: !r.HasAt, root: base.root, storages: base.Storages,
 		metadata: base.Metadata, metadataKeys: base.MetadataKeys,
 		report: &Report{Files: []FileReport{}, Ops: make([]OpReport, 0, len(r.Steps)), DroppedObjects: []string{}, Warnings: []string{}},
 	}

@@ -67,15 +67,25 @@ func Scan(ctx context.Context, srcs ...Source) (*ScanReport, error) {
 
 // Scan is the function Scan with these options.
 func (o *Options) Scan(ctx context.Context, srcs ...Source) (*ScanReport, error) {
+	_, r, err := o.OpenScan(ctx, srcs...)
+	if r == nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// OpenScan does what Open and Scan do and reads directories and headers once. The checkpoint is nil where the files do not
+// open, and the error says why; the report is there all the same if anything could be scanned.
+func (o *Options) OpenScan(ctx context.Context, srcs ...Source) (*Checkpoint, *ScanReport, error) {
 	files := make([]*Source, len(srcs))
 	for i := range srcs {
 		files[i] = &srcs[i]
 	}
-	op := &opener{opt: o, ctx: ctx}
+	op := &opener{opt: o, ctx: ctx, archives: map[*Source]*torchfile.Archive{}}
 	cp, err := op.checkpoint(files)
 	var se *SourceError
 	if errors.As(err, &se) || ctx.Err() != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	r := &ScanReport{Sources: files, Err: err}
 	found := op.findings
@@ -94,11 +104,11 @@ func (o *Options) Scan(ctx context.Context, srcs ...Source) (*ScanReport, error)
 	for _, src := range files {
 		s.src = src
 		if scanErr := s.source(); scanErr != nil {
-			return nil, scanErr
+			return nil, nil, scanErr
 		}
 	}
 	if err != nil && len(r.Globals) == 0 {
-		return nil, err
+		return nil, nil, err
 	}
 	for i := range r.Globals {
 		if g := &r.Globals[i]; g.Verdict() != pickle.Safe {
@@ -106,7 +116,7 @@ func (o *Options) Scan(ctx context.Context, srcs ...Source) (*ScanReport, error)
 				Message: fmt.Sprintf("names %s, which is outside the safe list (%s): it %s", g.String(), g.Verdict(), g.Effect)})
 		}
 	}
-	return r, nil
+	return cp, r, err
 }
 
 // scannedKey is what makes two uses of a global one line of the report.

@@ -13,15 +13,19 @@ import (
 // zip scans every record that holds a pickle, in directory order. An archive that two readers could understand differently is
 // scanned by its directory, which is what Python goes by.
 func (s *pickleScan) zip() error {
-	a, err := torchfile.ReadDirectory(s.src.R, s.src.Size, torchfile.Options{Lenient: true, LocalHeaders: torchfile.Lazy,
-		Limits: torchfile.Limits{Entries: s.op.opt.Records, Pickle: s.op.opt.PickleBytes}})
-	if err != nil {
-		return nil // opening has said so
+	a := s.op.archives[s.src]
+	if a == nil {
+		var err error
+		a, err = torchfile.ReadDirectory(s.src.R, s.src.Size, torchfile.Options{Lenient: true, LocalHeaders: torchfile.Lazy,
+			Limits: torchfile.Limits{Entries: s.op.opt.Records, Pickle: s.op.opt.PickleBytes}})
+		if err != nil {
+			return nil // opening has said so
+		}
 	}
 	for i := range a.Records {
 		rec := &a.Records[i]
-		if !rec.Foreign && strings.HasPrefix(rec.Name, "data/") || rec.IsDir() {
-			continue // raw elements
+		if rec.IsDir() || !rec.Foreign && elements(rec.Name) {
+			continue
 		}
 		if err := s.op.ctx.Err(); err != nil {
 			return err
@@ -31,6 +35,11 @@ func (s *pickleScan) zip() error {
 		}
 	}
 	return nil
+}
+
+// elements tells records that hold the raw elements of tensors: of a checkpoint, and of TorchScript's constants.
+func elements(name string) bool {
+	return strings.HasPrefix(name, "data/") || strings.HasPrefix(name, "constants/") && !pickleEndings[path.Ext(name)]
 }
 
 // pickleEndings are names of files that libraries unpickle.

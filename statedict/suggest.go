@@ -32,10 +32,12 @@ type StepGain struct {
 }
 
 // AmbiguousKey is a group of keys of the checkpoint ("**" for all) that could as well have become another group of the
-// model. The first candidate was taken.
+// model. The first candidate was taken; "" is the model's root. With Dropped, the error is cut off before it says whether the
+// model has the group, and the recipe drops it.
 type AmbiguousKey struct {
 	Key        string   `json:"key"`
 	Candidates []string `json:"candidates"`
+	Dropped    bool     `json:"dropped,omitempty"`
 }
 
 // SuggestedPair is a key of the checkpoint, the model's key that it becomes, and how sure that is.

@@ -2,11 +2,12 @@ package statedict
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
-// nearest is the candidate that a misspelt name most likely means, "" when none is close.
-func nearest(name string, candidates []string) string {
+// Nearest is the candidate that a misspelt name most likely means, "" when none is close.
+func Nearest(name string, candidates []string) string {
 	best, cost := "", max(2, len(name)/3)+1
 	for _, c := range candidates {
 		if d := editDistance(name, c, cost); d < cost {
@@ -17,7 +18,7 @@ func nearest(name string, candidates []string) string {
 }
 
 func nearestHint(name string, candidates []string) string {
-	if c := nearest(name, candidates); c != "" {
+	if c := Nearest(name, candidates); c != "" {
 		return fmt.Sprintf("did you mean %q?", c)
 	}
 	return ""
@@ -109,10 +110,37 @@ func (e *edit) nothing(op Op) error {
 	default:
 		what = e.nothingElse(op)
 	}
+	if other := e.larger(); other != "" && needsDict(op) {
+		hint = other
+	}
 	if hint == "" {
 		hint = "optional: true lets a step touch nothing"
 	}
 	return e.fail("touches nothing: "+what, hint)
+}
+
+// larger is the hint that another mapping of the file has more tensors than the one that was found; "" when none has.
+func (e *edit) larger() string {
+	if !e.found {
+		return ""
+	}
+	here, most := 0, dictCandidate{}
+	for _, c := range dictCandidates(e.base) {
+		if c.path == e.report.At {
+			here = c.tensors
+		}
+		if c.tensors > most.tensors {
+			most = c
+		}
+	}
+	if most.tensors <= here {
+		return ""
+	}
+	place := "the root"
+	if e.report.At != "" {
+		place = strconv.Quote(e.report.At)
+	}
+	return fmt.Sprintf("the steps work on %s, which holds %d of the tensors; %q holds %d: name it with at", place, here, most.path, most.tensors)
 }
 
 // groups lists the leading runs of depth parts that keys have, once each.

@@ -411,14 +411,14 @@ func (m *keyMatcher) restrict(r *prefixRule, t *trial) bool {
 	gains := map[string]bool{}
 	var order []string
 	for _, g := range t.keys {
-		group, _, _ := strings.Cut(m.names[g], ".")
+		group := firstPart(m.names[g])
 		if !gains[group] {
 			gains[group] = true
 			order = append(order, group)
 		}
 	}
 	for i, name := range m.names {
-		if group, _, _ := strings.Cut(name, "."); m.used[i] && gains[group] {
+		if m.used[i] && gains[firstPart(name)] {
 			return false
 		}
 	}
@@ -431,7 +431,7 @@ func (m *keyMatcher) restrict(r *prefixRule, t *trial) bool {
 // alone tells whether no key outside the rule's prefix agrees, or could by its own name.
 func (m *keyMatcher) alone(r *prefixRule, t *trial) bool {
 	if m.want.Partial {
-		return false
+		return m.aloneAsFarAsTold(r, t)
 	}
 	prefix := dotted(r.from)
 	outside := false
@@ -444,6 +444,51 @@ func (m *keyMatcher) alone(r *prefixRule, t *trial) bool {
 		}
 	}
 	return outside && 10*t.gained >= 9*len(m.want.Keys)
+}
+
+// aloneAsFarAsTold is alone for an error that is cut off: it explains all keys that the error names as missing, and nothing
+// says that the model has what stands outside. What the error does not reach is noted as ambiguous.
+func (m *keyMatcher) aloneAsFarAsTold(r *prefixRule, t *trial) bool {
+	if 10*t.gained < 9*len(m.want.Keys) {
+		return false
+	}
+	groups := map[string]bool{}
+	for i := range m.want.Keys {
+		groups[firstPart(m.want.Keys[i].Key)] = true
+	}
+	// Keys that lead nowhere from the model's root are listed in the order of the file.
+	told := -1
+	for i := range m.got.Keys {
+		if m.want.strange[m.got.Keys[i].Key] {
+			told = i
+		}
+	}
+	prefix := dotted(r.from)
+	var unsaid []string
+	outside := false
+	for i, name := range m.names {
+		if strings.HasPrefix(name, prefix) {
+			continue
+		}
+		outside = true
+		group := firstPart(name)
+		if strange := m.want.strange[m.got.Keys[i].Key]; groups[group] || i < told && !strange {
+			return false
+		} else if !strange && !slices.Contains(unsaid, group) && len(unsaid) < maxSuffixKeys {
+			unsaid = append(unsaid, group)
+		}
+	}
+	if outside {
+		for _, group := range unsaid {
+			m.ambiguous = append(m.ambiguous, AmbiguousKey{Key: group, Candidates: []string{group}, Dropped: true})
+		}
+	}
+	return outside
+}
+
+func firstPart(key string) string {
+	first, _, _ := strings.Cut(key, ".")
+	return first
 }
 
 // noteTie remembers a rule that had as many votes as the one that was taken.
@@ -461,5 +506,5 @@ func (m *keyMatcher) noteTie(taken, other *prefixRule) {
 			return
 		}
 	}
-	m.ambiguous = append(m.ambiguous, AmbiguousKey{group, []string{taken.to, other.to}})
+	m.ambiguous = append(m.ambiguous, AmbiguousKey{Key: group, Candidates: []string{taken.to, other.to}})
 }

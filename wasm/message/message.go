@@ -22,7 +22,7 @@ const (
 	Export  = "export"   // PlanRequest -> Exported and one Blob a file, with Progress on the way
 	Attach  = "attach"   // AttachRequest and File handles -> Attached
 	Check   = "check"    // CheckRequest -> Checked
-	Diff    = "diff"     // CheckRequest -> Diffed
+	Diff    = "diff"     // DiffRequest -> Diffed, with Progress on the way
 	Loss    = "loss"     // PreviewRequest -> Lost, with Progress on the way
 	Verify  = "verify"   // VerifyRequest and File handles of what was saved -> nothing
 	Close   = "close"    // CloseRequest -> nothing
@@ -43,21 +43,12 @@ type CancelRequest struct{ ID int }
 
 // Opened describes a checkpoint. Handle names it in later requests, until Close.
 type Opened struct {
-	Handle   int
-	Name     string // of the first file
-	Format   string
-	Size     int64 // bytes of all files
-	Globals  []Global
-	Findings []statedict.Finding
+	Handle int
+	Name   string // of the first file
+	Format string
+	Size   int64 // bytes of all files
+	Scan   *Scanned
 	State
-}
-
-// Global is a name that a pickle of the file would import.
-type Global struct {
-	Name    string
-	Record  string `json:",omitempty"`
-	At      int64  // byte offset in that pickle
-	Verdict string // "safe", "unsafe", or "unknown"
 }
 
 // State is a checkpoint after a recipe.
@@ -169,6 +160,7 @@ type Error struct {
 	Step    int      `json:",omitempty"` // 1-based step of the recipe
 	Nothing bool     `json:",omitempty"` // the step would touch nothing
 	Roots   []string `json:",omitempty"` // the parts of the object tree that hold what a format cannot hold
+	Seen    *Scanned `json:",omitempty"` // of a file that does not open: what its pickles name in front of the fault
 }
 
 func (e *Error) Error() string { return e.Message }

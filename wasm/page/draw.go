@@ -27,10 +27,14 @@ func (a *app) draw() {
 	document.Set("title", name+" – Weightroom")
 	a.drawSummary()
 	a.readShrink()
+	a.maps.read()
 	a.drawChooser()
 	a.drawSteps()
 	a.drawFindings()
 	a.checkSoon()
+	if a.diff.with != nil && !a.diff.busy {
+		a.compareFiles(false)
+	}
 }
 
 func (a *app) drawSummary() {
@@ -85,6 +89,8 @@ func (a *app) drawSteps() {
 		list.AppendChild(li)
 	}
 	show(role("recipe-actions"), w.recipe.Done > 0)
+	show(find(root, "[data-action=copy-python]"), w.torchReads())
+	a.drawPresets()
 	show(role("no-steps"), len(w.recipe.Steps) == 0)
 	n := ""
 	if len(w.recipe.Steps) > 0 {
@@ -99,6 +105,8 @@ func (a *app) drawSteps() {
 func (a *app) effect(s *message.Step) string {
 	gone := s.Before - s.After
 	switch {
+	case s.Op == "drop_objects":
+		return a.text.Text("preview.objects", "objects", a.text.Count("preset.objects", int64(s.Touched), count(s.Touched)))
 	case s.Renamed > 0 && gone > 0:
 		return a.text.Text("preview.both", "renamed", a.keys(s.Renamed), "gone", count(gone), "left", count(s.After))
 	case s.Renamed > 0:
@@ -168,63 +176,9 @@ func marked(e element, key string, start, end int) {
 	e.Call("append", model.Visible(key[:start]), textElement("b", model.Visible(key[start:len(key)-end])).Underlying(), model.Visible(key[len(key)-end:]))
 }
 
-// drawFindings lists what there is to know about the file, and the names its pickles would import.
-func (a *app) drawFindings() {
-	w := a.open
-	list := role("finding-list")
-	clear(list)
-	globals := a.drawGlobals()
-	for _, f := range w.about.Findings {
-		if f.Code != "F_GLOBAL" { // those are the globals
-			list.AppendChild(a.finding(f))
-		}
-	}
-	for _, s := range w.state.Warnings {
-		list.AppendChild(a.finding(statedict.Finding{Message: s}))
-	}
-	show(role("findings"), list.Get("childElementCount").Int() > 0 || globals > 0)
-}
-
-// drawGlobals lists the names that the pickles would import, those outside the safe list first, and answers how many.
-func (a *app) drawGlobals() int {
-	list := role("global-list")
-	clear(list)
-	seen := map[string]bool{}
-	outside, worst := 0, ""
-	for _, verdict := range []string{"unsafe", "unknown", "safe"} {
-		for _, g := range a.open.about.Globals {
-			if g.Verdict != verdict || seen[g.Name] {
-				continue
-			}
-			seen[g.Name] = true
-			li := clone("t-global")
-			dotted(find(li, "bdi"), model.VisibleAll(g.Name))
-			li.SetAttribute("data-verdict", verdict)
-			if verdict != "safe" {
-				outside++
-				setText(find(li, "span"), a.text.Text("verdict."+verdict))
-			}
-			if worst == "" {
-				worst = verdict
-			}
-			list.AppendChild(li)
-		}
-	}
-	box := role("globals")
-	show(box, len(seen) > 0)
-	box.SetAttribute("data-verdict", worst)
-	box.Set("open", outside > 0)
-	title := a.text.Count("globals.safe", int64(len(seen)), count(len(seen)))
-	if outside > 0 {
-		title = a.text.Count("globals.outside", int64(outside), count(outside))
-	}
-	setText(role("globals-title"), title)
-	return len(seen)
-}
-
 func (a *app) finding(f statedict.Finding) element {
 	li := clone("t-finding")
-	if f.Code == "F_CODE" || f.Code == "F_TENSOR_BAD" || f.Code == "F_CHECKSUM" {
+	if f.Safety() || f.Code == "F_TENSOR_BAD" || f.Code == "F_CHECKSUM" {
 		li.Get("classList").Call("add", "grave")
 	}
 	setText(find(li, "p"), model.VisibleAll(sentence(f.Message)))
@@ -257,12 +211,16 @@ func (a *app) drawStatus(text string) {
 // drawOpening shows that a file is being opened: in the middle when nothing else is, else in the line at the bottom.
 func (a *app) drawOpening(name string, p message.Progress) {
 	text := a.text.Text("status.opening", "name", model.Visible(name))
+	a.report(text, p)
 	if a.open != nil {
 		a.drawStatus(text)
 		return
 	}
 	root.SetAttribute("data-opening", "")
 	show(role("opening"), true)
+	if p.Done > 0 {
+		text += " " + a.paced(&a.meter.pace, p)
+	}
 	setText(role("opening-text"), text)
 	setProgress(role("opening-bar"), p.Done, p.Total)
 }

@@ -19,6 +19,12 @@ func (a *app) showError(title string, err error) {
 	a.listKeys(role("error-keys"), keys, more)
 	show(find(box, "[data-action=reopen]"), false)
 	show(find(box, "[data-action=retry]"), false)
+	var e *message.Error
+	var seen *message.Scanned
+	if errors.As(err, &e) {
+		seen = e.Seen
+	}
+	a.drawGlobals(role("error-globals"), seen)
 	a.tellError(err)
 	show(box, true)
 }
@@ -27,6 +33,12 @@ func (a *app) hideError() { show(role("error"), false) }
 
 // words is an error as the page says it. Text from a file is made safe to look at.
 func (a *app) words(err error) (msg, hint string, keys []string, more int) {
+	switch errorName(err) {
+	case "QuotaExceededError":
+		return a.text.Text("error.quota"), a.text.Text("error.quota.hint"), nil, 0
+	case "NotAllowedError", "NoModificationAllowedError":
+		return a.text.Text("error.denied"), a.text.Text("error.denied.hint"), nil, 0
+	}
 	var e *message.Error
 	if !errors.As(err, &e) {
 		return model.VisibleAll(sentence(err.Error())), "", nil, 0

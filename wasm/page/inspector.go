@@ -65,6 +65,7 @@ func (a *app) listenTheme() {
 		if h := a.inspect.heat; h != nil && h.heat != nil && len(h.heat.Values) > 0 {
 			h.draw()
 		}
+		a.maps.draw()
 	})
 }
 
@@ -250,23 +251,8 @@ func (in *inspector) drawSharers(d *message.Description) {
 	}
 }
 
-// goTo puts the cursor on a tensor; the filter goes away if it hides it.
-func (a *app) goTo(path string) {
-	v := a.tree.view
-	node := v.Tree.Find(path, model.Tensor)
-	if node < 0 {
-		return
-	}
-	if !v.Reveal(node) {
-		find(root, "#filter").Set("value", "")
-		a.tree.filter()
-		v.Reveal(node)
-	}
-	a.tree.touched = true
-	a.tree.refresh()
-	a.tree.reveal()
-	a.inspectRow()
-}
+// goTo puts the cursor on a tensor and selects it.
+func (a *app) goTo(path string) { a.revealRow(path, model.Tensor) }
 
 // lines is Visible for text of several lines.
 func lines(s string) string {

@@ -17,66 +17,49 @@ var typed struct {
 	at   time.Time
 }
 
-// key answers a key press in the tree, after the WAI-ARIA pattern of a treegrid.
+// key answers a key press in the tree, after the WAI-ARIA pattern of a treegrid: the selection follows the cursor, Shift
+// extends it, with Ctrl or ⌘ the cursor moves alone.
 func (t *treeView) key(ev js.Value) {
-	if ev.Get("ctrlKey").Bool() || ev.Get("metaKey").Bool() || ev.Get("altKey").Bool() {
-		if ev.Get("key").String() == "c" && js.Global().Call("getSelection").Call("toString").String() == "" {
+	if !ev.Get("target").Equal(t.box.Underlying()) || ev.Get("altKey").Bool() {
+		return // a control in the head of the tree
+	}
+	v, key, shift := t.view, ev.Get("key").String(), ev.Get("shiftKey").Bool()
+	ctrl := ev.Get("ctrlKey").Bool() || ev.Get("metaKey").Bool()
+	switch {
+	case t.move(key, ctrl):
+		switch {
+		case shift && key != "N":
+			v.SelectRange()
+		case !ctrl:
+			v.SelectCursor()
+		}
+	case key == " " && shift:
+		v.SelectRange()
+	case key == " ":
+		v.ToggleCursor()
+	case ctrl && key == "a":
+		v.SelectAll()
+	case ctrl:
+		if key == "c" && js.Global().Call("getSelection").Call("toString").String() == "" {
 			t.copyKey()
 		}
 		return
-	}
-	v, page := t.view, max(1, int(t.box.Get("clientHeight").Float()/max(1, t.height))-2)
-	switch key := ev.Get("key").String(); key {
-	case "ArrowDown":
-		v.Move(1)
-	case "ArrowUp":
-		v.Move(-1)
-	case "ArrowLeft":
-		v.Left()
-	case "ArrowRight":
-		v.Right()
-	case "Home":
-		v.Move(-len(v.Rows))
-	case "End":
-		v.Move(len(v.Rows))
-	case "PageDown":
-		v.Move(page)
-	case "PageUp":
-		v.Move(-page)
-	case "Enter", " ":
-		if n := v.Current(); n != nil && n.Kind == model.Group {
-			id := v.Rows[v.Cursor]
-			v.SetOpen(id, !v.Open(id))
-		} else if n != nil {
-			t.app.showTab("edit")
-			t.touched = true
-			t.refresh()
-			role("inspector").Focus()
-		}
-	case "*":
+	case key == "Enter":
+		t.enter()
+	case key == "F2":
+		t.openOperation(ev, "rename")
+		return
+	case key == "Delete":
+		t.openOperation(ev, "drop")
+		return
+	case key == "*":
 		if v.Cursor >= 0 {
 			v.OpenSiblings(v.Rows[v.Cursor])
 		}
-	case "F2":
-		t.app.openOperation("rename")
-		ev.Call("preventDefault")
+	case key == "/" || key == "?" || len(key) != 1:
 		return
-	case "Delete":
-		t.touched = true
-		t.app.openOperation("drop")
-		ev.Call("preventDefault")
-		return
-	case "n", "N":
-		if v.Query() == "" {
-			t.letter(key)
-		} else {
-			v.Next(map[string]int{"n": 1, "N": -1}[key])
-		}
-	default:
-		if len(key) != 1 || key == "/" || key == "?" {
-			return
-		}
-		t.letter(key)
+	case t.letter(key):
+		v.SelectCursor()
 	}
 	t.touched = true
 	ev.Call("preventDefault")
@@ -84,8 +67,62 @@ func (t *treeView) key(ev js.Value) {
 	t.reveal()
 }
 
-// letter goes to the next name that starts with what was typed, or opens groups to a level.
-func (t *treeView) letter(key string) {
+// move moves the cursor if that is what the key is for.
+func (t *treeView) move(key string, ctrl bool) bool {
+	v, page := t.view, max(1, int(t.box.Get("clientHeight").Float()/max(1, t.height))-2)
+	switch {
+	case key == "ArrowDown":
+		v.Move(1)
+	case key == "ArrowUp":
+		v.Move(-1)
+	case key == "ArrowLeft" && !ctrl:
+		v.Left()
+	case key == "ArrowRight" && !ctrl:
+		v.Right()
+	case key == "Home":
+		v.Move(-len(v.Rows))
+	case key == "End":
+		v.Move(len(v.Rows))
+	case key == "PageDown":
+		v.Move(page)
+	case key == "PageUp":
+		v.Move(-page)
+	case (key == "n" || key == "N") && !ctrl && v.Query() != "":
+		v.Next(map[string]int{"n": 1, "N": -1}[key])
+	default:
+		return false
+	}
+	return true
+}
+
+// enter opens or closes a group, and goes to the values of any other row.
+func (t *treeView) enter() {
+	v := t.view
+	n := v.Current()
+	switch {
+	case n == nil:
+	case n.Kind == model.Group:
+		id := v.Rows[v.Cursor]
+		v.SetOpen(id, !v.Open(id))
+	default:
+		v.SelectCursor()
+		t.app.showTab("edit")
+		t.touched = true
+		t.refresh()
+		role("inspector").Focus()
+	}
+}
+
+// openOperation opens a form for what is selected.
+func (t *treeView) openOperation(ev js.Value, action string) {
+	t.touched = true
+	t.app.openOperation(action)
+	ev.Call("preventDefault")
+}
+
+// letter goes to the next name that starts with what was typed, or opens groups to a level. It tells whether the cursor
+// moved.
+func (t *treeView) letter(key string) bool {
 	now := time.Now()
 	continued := now.Sub(typed.at) < together
 	if !continued {
@@ -94,10 +131,10 @@ func (t *treeView) letter(key string) {
 	typed.at = now
 	if '1' <= key[0] && key[0] <= '9' && typed.text == "" {
 		t.view.OpenToLevel(int(key[0] - '0'))
-		return
+		return false
 	}
 	typed.text += key
-	t.view.TypeAhead(typed.text, continued)
+	return t.view.TypeAhead(typed.text, continued)
 }
 
 func (t *treeView) copyKey() {
@@ -184,10 +221,13 @@ var shortcuts = []struct {
 	{[]string{"n", "N"}, "help.next"},
 	{[]string{"F2"}, "help.rename"},
 	{[]string{"Delete"}, "help.drop"},
+	{[]string{"Enter", "Esc"}, "help.map"},
+	{[]string{"+", "−"}, "help.zoom"},
 	{[]string{"Ctrl", "C"}, "help.copy"},
 	{[]string{"Ctrl", "O"}, "help.open"},
 	{[]string{"Ctrl", "S"}, "help.export"},
 	{[]string{"Ctrl", "Z", "⇧"}, "help.undo"},
+	{[]string{"Alt", "↑", "↓"}, "help.step"},
 	{[]string{"Esc"}, "help.escape"},
 	{[]string{"?"}, "help.help"},
 }

@@ -205,7 +205,11 @@ func (o *operation) op() model.Op {
 			values[f.Name] = map[bool]string{true: "true"}[in.Get("checked").Bool()]
 		}
 	}
-	return model.Op{Spec: o.spec, Values: values}
+	op := model.Op{Spec: o.spec, Values: values}
+	if steps := o.app.open.recipe.Steps; o.edits > 0 && o.edits <= len(steps) {
+		op.Optional = steps[o.edits-1].Optional
+	}
+	return op
 }
 
 // changed asks for a preview of what the form says. An answer that another change has overtaken is dropped.

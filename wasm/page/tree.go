@@ -25,6 +25,8 @@ type treeView struct {
 	head    float64 // of the column titles
 	total   int64   // bytes that count as the whole
 	touched bool    // the user moved the cursor
+	// onSelect is called after the cursor or the selection may have changed. Both are in view: Current, EachSelected.
+	onSelect []func()
 }
 
 // rowView is an element of the pool, with what it shows now.
@@ -35,7 +37,8 @@ type rowView struct {
 	share                       js.Value
 	row                         int
 	node                        *model.Node
-	open, current               bool
+	open, current, selected     bool
+	partly                      bool // of a group: some of its leaves are selected
 	hidden                      bool
 	kind, dtype, cells, tags    string
 	bare, fresh                 bool
@@ -100,6 +103,7 @@ func (t *treeView) filter() {
 func (t *treeView) enterMatches() {
 	t.view.Cursor = -1
 	t.view.Next(1)
+	t.view.SelectCursor()
 	t.touched = true
 	t.box.Focus()
 	t.refresh()
@@ -124,6 +128,9 @@ func (t *treeView) refresh() {
 	setText(role("tree-empty"), t.app.text.Text(none))
 	t.draw()
 	t.app.inspectRow()
+	for _, f := range t.onSelect {
+		f()
+	}
 }
 
 // redraw fills all rows again.
@@ -210,7 +217,15 @@ func (t *treeView) fill(r *rowView, row int) {
 	if current := row == t.view.Cursor; current != r.current {
 		r.current = current
 		r.el.Get("classList").Call("toggle", "current", current)
-		r.el.SetAttribute("aria-selected", strconv.FormatBool(current))
+	}
+	mark := t.view.Selected(id)
+	if selected := mark == model.All; selected != r.selected {
+		r.selected = selected
+		r.el.SetAttribute("aria-selected", strconv.FormatBool(selected))
+	}
+	if partly := mark == model.Some; partly != r.partly {
+		r.partly = partly
+		r.el.Get("classList").Call("toggle", "partly", partly)
 	}
 }
 
@@ -330,7 +345,7 @@ func (t *treeView) reveal() {
 	t.draw()
 }
 
-// click puts the cursor on a row, and opens or closes a group.
+// click puts the cursor on a row and selects it; with a plain click a group opens or closes.
 func (t *treeView) click(ev js.Value) {
 	el := ev.Get("target").Call("closest", "[role=row]")
 	if el.IsNull() {
@@ -341,8 +356,16 @@ func (t *treeView) click(ev js.Value) {
 			continue
 		}
 		t.view.Cursor, t.touched = r.row, true
-		if id := t.view.Rows[r.row]; r.node.Kind == model.Group {
-			t.view.SetOpen(id, !t.view.Open(id))
+		switch {
+		case ev.Get("shiftKey").Bool():
+			t.view.SelectRange()
+		case ev.Get("ctrlKey").Bool() || ev.Get("metaKey").Bool():
+			t.view.ToggleCursor()
+		default:
+			t.view.SelectCursor()
+			if id := t.view.Rows[r.row]; r.node.Kind == model.Group {
+				t.view.SetOpen(id, !t.view.Open(id))
+			}
 		}
 		t.refresh()
 		return

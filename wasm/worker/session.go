@@ -23,6 +23,7 @@ type Session struct {
 // opened is a file, and what the last recipe made of it: the page asks about the same recipe several times.
 type opened struct {
 	base   *statedict.Checkpoint
+	at     string // the mapping that a recipe without one works on
 	recipe []byte
 	edited *statedict.Checkpoint
 	report *statedict.Report
@@ -31,30 +32,33 @@ type opened struct {
 // NewSession has nothing open.
 func NewSession() *Session { return &Session{open: map[int]*opened{}, others: map[string]*other{}} }
 
-// Open reads the headers of a checkpoint. The rows are those of the file as it is.
+// Open reads the headers of a checkpoint and scans its pickles. The rows are those of the file as it is. The error of a file
+// that does not open carries what was seen of its pickles.
 func (s *Session) Open(ctx context.Context, srcs []statedict.Source) (*message.Opened, []message.Row, error) {
 	opts := statedict.Options{LazyHeaders: true}
-	cp, err := opts.Open(ctx, srcs...)
-	if err != nil {
+	cp, scan, err := opts.OpenScan(ctx, srcs...)
+	switch {
+	case err != nil && scan == nil:
 		return nil, nil, err
+	case err != nil:
+		e := *message.FromError(err)
+		e.Seen = message.FromScan(scan)
+		return nil, nil, &e
 	}
 	s.last++
 	o := &opened{base: cp}
 	s.open[s.last] = o
-	out := &message.Opened{Handle: s.last, Format: string(cp.Format), Findings: cp.Findings}
+	out := &message.Opened{Handle: s.last, Format: string(cp.Format), Scan: message.FromScan(scan)}
 	for _, src := range cp.Sources {
 		if out.Name == "" {
 			out.Name = src.Name
 		}
 		out.Size += src.Size
 	}
-	for _, g := range cp.Globals {
-		out.Globals = append(out.Globals, message.Global{Name: g.String(), Record: g.Record, At: g.Position, Verdict: g.Verdict()})
-	}
 	out.State = state(cp, nil)
 	// What the recipe works on is a property of the file; a file without tensors has none and can only be looked at.
 	if _, report, err := (&statedict.Recipe{}).Apply(cp, nil); err == nil {
-		out.At = report.At
+		out.At, o.at = report.At, report.At
 	}
 	return out, rows(cp), nil
 }

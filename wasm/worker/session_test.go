@@ -40,7 +40,7 @@ const empty = `{"recipe":1,"steps":[]}`
 func TestSession(t *testing.T) {
 	s := NewSession()
 	got, rows := openFixture(t, s, "dataparallel_sgd.pth")
-	if got.At != "state_dict" || got.Keys != 15 || len(got.Dicts) != 7 || got.Format != "torch-zip" || len(got.Globals) == 0 || got.Globals[0].Verdict != "safe" {
+	if got.At != "state_dict" || got.Keys != 15 || len(got.Dicts) != 7 || got.Format != "torch-zip" || len(got.Scan.Globals) == 0 || got.Scan.Globals[0].Verdict != "safe" {
 		t.Errorf("opened %+v", got)
 	}
 	if !strings.HasPrefix(paths(rows, message.Tensor), "state_dict.module.conv.weight ") || !strings.Contains(paths(rows, message.Object), "epoch") {

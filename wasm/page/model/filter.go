@@ -33,6 +33,7 @@ func (v *View) Again() {
 
 func (v *View) filter() {
 	v.Matches = 0
+	v.counted = false
 	if v.search == nil && v.Only == nil {
 		v.shown = nil
 		for i := range v.Tree.Nodes {

@@ -69,6 +69,10 @@ func fromStep(name string, step json.RawMessage) Op {
 			return o
 		}
 	}
+	if string(fields["optional"]) == "true" && spec.Name != "set_metadata" {
+		o.Optional = true
+		delete(fields, "optional")
+	}
 	values := map[string]string{}
 	for _, f := range spec.Fields {
 		raw, ok := fields[f.Name]

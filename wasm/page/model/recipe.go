@@ -9,7 +9,9 @@ import (
 type Op struct {
 	Spec   *Spec
 	Values map[string]string // by field name
-	Raw    json.RawMessage   // the step itself, where it came with a document and has no form
+	Raw    json.RawMessage   // the step itself, where it came with a document
+
+	Optional bool // it may touch nothing
 }
 
 // Spec is an operation of the page: its button, and the fields of its form.
@@ -107,7 +109,7 @@ func (o Op) Step() json.RawMessage {
 		b.WriteString(`{` + quote(o.Values["key"]) + `:` + quote(o.Values["text"]) + `}}`)
 		return json.RawMessage(b.String())
 	}
-	if o.Spec.Name == "compact" && o.Values["match"] == "" {
+	if o.Spec.Name == "compact" && o.Values["match"] == "" && !o.Optional {
 		b.WriteString(`true}`)
 		return json.RawMessage(b.String())
 	}
@@ -139,6 +141,9 @@ func (o Op) Step() json.RawMessage {
 			b.WriteString(quote(s))
 		}
 	}
+	if o.Optional {
+		b.WriteString(sep + `"optional":true`)
+	}
 	b.WriteString(`}}`)
 	return json.RawMessage(b.String())
 }
@@ -153,7 +158,7 @@ func quote(s string) string {
 
 // Args is what the step list shows behind the name: the values, in the order of the form.
 func (o Op) Args() string {
-	if o.Raw != nil {
+	if o.Raw != nil && o.Values == nil {
 		return rawArgs(o.Raw)
 	}
 	var args []string

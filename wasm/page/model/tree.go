@@ -23,6 +23,7 @@ type Node struct {
 	Path   string // of a group: the leading parts its children share
 	Name   string // the last part
 	Row    *message.Row
+	Index  int32 // of Row in the list of rows; -1 for a group
 	Parent int32 // index, -1 at the top
 	End    int32 // index behind the last descendant
 	Depth  int32 // 0 at the top
@@ -48,7 +49,7 @@ func NewTree(rows []message.Row) *Tree {
 	b := builder{child: map[place]int32{}, nodes: make([]draft, 0, len(rows)+len(rows)/2+1)}
 	b.nodes = append(b.nodes, draft{first: -1, last: -1, next: -1})
 	for i := range rows {
-		b.add(&rows[i])
+		b.add(&rows[i], int32(i))
 	}
 	return b.flatten()
 }
@@ -56,6 +57,7 @@ func NewTree(rows []message.Row) *Tree {
 // draft is a node while the order of the tree is not known yet.
 type draft struct {
 	row               *message.Row
+	index             int32
 	path, name        string
 	first, last, next int32
 	children          int32
@@ -79,7 +81,7 @@ type step struct {
 	end  int
 }
 
-func (b *builder) add(r *message.Row) {
+func (b *builder) add(r *message.Row, index int32) {
 	// Keep the groups that this row shares with the one before.
 	at, start, depth := int32(0), 0, 0
 	for depth < len(b.trail) {
@@ -103,7 +105,7 @@ func (b *builder) add(r *message.Row) {
 		b.trail = append(b.trail, step{n, end})
 		at, start = n, afterPart(r.Path, end)
 	}
-	b.append(at, draft{row: r, path: r.Path, name: r.Path[start:]})
+	b.append(at, draft{row: r, index: index, path: r.Path, name: r.Path[start:]})
 }
 
 // few is up to how many children are looked through one by one; those of larger groups go into the index.
@@ -212,11 +214,11 @@ func (b *builder) flatten() *Tree {
 }
 
 func (b *builder) node(d int32) Node {
-	n := Node{Kind: Group, Path: b.nodes[d].path, Name: b.nodes[d].name, Row: b.nodes[d].row}
+	n := Node{Kind: Group, Path: b.nodes[d].path, Name: b.nodes[d].name, Row: b.nodes[d].row, Index: -1}
 	if n.Row == nil {
 		return n
 	}
-	n.Type = n.Row.Type
+	n.Index, n.Type = b.nodes[d].index, n.Row.Type
 	if n.Row.Kind == message.Object {
 		n.Kind = Object
 		return n

@@ -24,6 +24,7 @@ type View struct {
 	search  *Query
 	shown   []bool // nodes that the filter lets through; nil without a filter
 
+	selection
 	baseRows []message.Row
 	base     map[string]*message.Row
 }
@@ -37,6 +38,7 @@ func (v *View) SetTree(t *Tree) {
 	if n := v.Current(); n != nil {
 		path, kind = n.Path, n.Kind
 	}
+	v.keepSelection(t)
 	v.Tree = t
 	v.first = startOpen(t)
 	v.filter()
@@ -90,7 +92,7 @@ func (v *View) Open(i int32) bool {
 	if v.shown != nil {
 		return true
 	}
-	if c, ok := v.choice[n.Path]; ok {
+	if c, ok := v.choice[choiceOf(n)]; ok {
 		return c
 	}
 	return v.first[i]
@@ -101,7 +103,7 @@ func (v *View) SetOpen(i int32, open bool) {
 	if v.Tree.Nodes[i].Kind != Group || v.shown != nil {
 		return
 	}
-	v.choice[v.Tree.Nodes[i].Path] = open
+	v.choice[choiceOf(&v.Tree.Nodes[i])] = open
 	v.relist()
 }
 
@@ -109,7 +111,7 @@ func (v *View) SetOpen(i int32, open bool) {
 func (v *View) SetAll(start, end int32, open bool) {
 	for i := start; i < end; i++ {
 		if v.Tree.Nodes[i].Kind == Group {
-			v.choice[v.Tree.Nodes[i].Path] = open
+			v.choice[choiceOf(&v.Tree.Nodes[i])] = open
 		}
 	}
 	v.relist()
@@ -123,7 +125,7 @@ func (v *View) OpenSiblings(i int32) {
 	}
 	for ; start < end; start = v.Tree.Nodes[start].End {
 		if v.Tree.Nodes[start].Kind == Group {
-			v.choice[v.Tree.Nodes[start].Path] = true
+			v.choice[choiceOf(&v.Tree.Nodes[start])] = true
 		}
 	}
 	v.relist()
@@ -133,7 +135,7 @@ func (v *View) OpenSiblings(i int32) {
 func (v *View) OpenToLevel(level int) {
 	for i := range v.Tree.Nodes {
 		if n := &v.Tree.Nodes[i]; n.Kind == Group {
-			v.choice[n.Path] = int(n.Depth) < level-1
+			v.choice[choiceOf(n)] = int(n.Depth) < level-1
 		}
 	}
 	v.relist()
@@ -200,7 +202,7 @@ func (v *View) Current() *Node {
 func (v *View) Reveal(node int32) bool {
 	if v.shown == nil {
 		for p := v.Tree.Nodes[node].Parent; p >= 0; p = v.Tree.Nodes[p].Parent {
-			v.choice[v.Tree.Nodes[p].Path] = true
+			v.choice[choiceOf(&v.Tree.Nodes[p])] = true
 		}
 		v.relist()
 	}
