@@ -29,6 +29,8 @@ type edit struct {
 	swaps    map[pickle.Value]pickle.Value           // tensors and parameters that the tree refers to more than once, and what they became
 	owned    bool                                    // storages is a copy
 	imported map[*Checkpoint]map[StorageID]StorageID // what merges brought, so that aliases stay aliases
+	// importedNodes are the tree's nodes for those storages: a storage is written once for each node.
+	importedNodes map[*pickle.Storage]*pickle.Storage
 
 	metadata     map[string]string
 	metadataKeys []string
