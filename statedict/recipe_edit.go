@@ -57,6 +57,10 @@ const (
 )
 
 func newEdit(base *Checkpoint, others map[string]*Checkpoint, r *Recipe) (*edit, error) {
+	base, others, err := withoutWindows(r, base, others)
+	if err != nil {
+		return nil, err
+	}
 	e := &edit{
 		base: base, others: others, found: !r.HasAt, root: base.root, storages: base.Storages,
 		metadata: base.Metadata, metadataKeys: base.MetadataKeys,
