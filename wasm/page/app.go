@@ -24,6 +24,7 @@ type app struct {
 	worker  *client
 	open    *workspace // nil before the first file
 	tree    *treeView
+	bar     *selectionBar
 	panel   panel // the open operation or export; nil for none
 	place   place
 	shrink  shrink
@@ -95,6 +96,7 @@ func Run() {
 	a.listenDiff()
 	a.listenTheme()
 	a.listenShrink()
+	a.listenSelection()
 	a.listenLeave()
 	a.listenLanguage(lang)
 	a.drawStatus("")
