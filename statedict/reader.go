@@ -70,16 +70,22 @@ func (s Convert) Open(lost *CastReport) io.Reader {
 	if err != nil {
 		return failed{&FormatError{Code: "E_LAYOUT", Part: s.Src.Key, Offset: -1, Msg: err.Error()}}
 	}
-	var r io.Reader = first
+	var r stream = first
 	for i := 1; i < len(steps); i++ {
 		r = &castReader{r: r, from: steps[i-1], to: steps[i], counts: &counts[i]}
 	}
 	return &segmentReader{r: r, src: x.Source, counts: counts, lost: lost}
 }
 
+// A stream can be read, or write itself as a whole.
+type stream interface {
+	io.Reader
+	io.WriterTo
+}
+
 // segmentReader puts errors into this package's types and hands the counts over at the end.
 type segmentReader struct {
-	r      io.Reader
+	r      stream
 	src    *Source
 	counts []convert.Counts
 	lost   *CastReport
@@ -87,6 +93,22 @@ type segmentReader struct {
 
 func (r *segmentReader) Read(p []byte) (int, error) {
 	n, err := r.r.Read(p)
+	return n, r.finish(err)
+}
+
+// WriteTo is the quick way: what is read, cast and written overlaps.
+func (r *segmentReader) WriteTo(w io.Writer) (int64, error) {
+	n, err := r.r.WriteTo(w)
+	if err == nil {
+		err = io.EOF
+	}
+	if err = r.finish(err); err == io.EOF {
+		err = nil
+	}
+	return n, err
+}
+
+func (r *segmentReader) finish(err error) error {
 	if err == io.EOF && r.lost != nil {
 		for _, c := range r.counts {
 			r.lost.Overflowed += c.Overflowed
@@ -98,7 +120,7 @@ func (r *segmentReader) Read(p []byte) (int, error) {
 	var re *convert.ReadError
 	var fe *FormatError
 	if errors.As(err, &re) && errors.As(re.Err, &fe) {
-		return n, fe
+		return fe
 	}
 	if errors.As(err, &re) {
 		cause := re.Err
@@ -107,7 +129,7 @@ func (r *segmentReader) Read(p []byte) (int, error) {
 		}
 		err = &SourceError{Source: r.src.Name, Offset: re.Off, Err: cause}
 	}
-	return n, err
+	return err
 }
 
 // castReader casts a stream of whole elements once more.
@@ -121,26 +143,45 @@ type castReader struct {
 
 func (c *castReader) Read(p []byte) (int, error) {
 	if len(c.ready) == 0 {
-		if c.in == nil {
-			const elements = 1 << 16
-			c.in = make([]byte, elements*c.from.Size())
-			c.out = make([]byte, elements*c.to.Size())
-		}
-		n, err := io.ReadFull(c.r, c.in)
-		if n == 0 {
-			return 0, err
-		}
-		if err != nil && err != io.ErrUnexpectedEOF {
-			return 0, err
-		}
-		c.ready = c.out[:int64(n)/c.from.Size()*c.to.Size()]
-		if err := convert.Cast(c.ready, c.in[:n], c.to, c.from, c.counts); err != nil {
+		if err := c.next(); err != nil {
 			return 0, err
 		}
 	}
 	n := copy(p, c.ready)
 	c.ready = c.ready[n:]
 	return n, nil
+}
+
+func (c *castReader) WriteTo(w io.Writer) (written int64, err error) {
+	for {
+		if len(c.ready) == 0 {
+			if err := c.next(); err == io.EOF {
+				return written, nil
+			} else if err != nil {
+				return written, err
+			}
+		}
+		n, err := w.Write(c.ready)
+		c.ready = c.ready[n:]
+		if written += int64(n); err != nil {
+			return written, err
+		}
+	}
+}
+
+// next casts the elements that come next. There is at least one, or an error.
+func (c *castReader) next() error {
+	if c.in == nil {
+		const elements = 1 << 16
+		c.in = make([]byte, elements*c.from.Size())
+		c.out = make([]byte, elements*c.to.Size())
+	}
+	n, err := io.ReadFull(c.r, c.in)
+	if n == 0 || err != nil && err != io.ErrUnexpectedEOF {
+		return err
+	}
+	c.ready = c.out[:int64(n)/c.from.Size()*c.to.Size()]
+	return convert.Cast(c.ready, c.in[:n], c.to, c.from, c.counts)
 }
 
 // inflatedAt reads at offsets of a deflated record's content. Going forward costs nothing extra; going back starts over,

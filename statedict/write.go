@@ -117,15 +117,8 @@ func (o *output) segment(f *File, s Segment, crcs []uint32) error {
 	case Copy:
 		return o.copy(s.Extent)
 	case Convert:
-		r := s.Open(&f.Cast)
-		if err := o.stream(r, s.Len()); err != nil {
-			return err
-		}
-		// The counts are complete at the end of the reader, which stands behind the last byte.
-		if n, err := r.Read(make([]byte, 1)); n != 0 || err != io.EOF {
-			return fmt.Errorf("a conversion gives more than its %d bytes (%v)", s.Len(), err)
-		}
-		return nil
+		_, err := io.Copy(o, s.Open(&f.Cast))
+		return err
 	}
 	return fmt.Errorf("segment of unknown kind %T", s)
 }
@@ -173,6 +166,17 @@ func (o *output) stream(r io.Reader, n int64) error {
 		n -= int64(len(b))
 	}
 	return nil
+}
+
+// Write takes what a conversion has made.
+func (o *output) Write(b []byte) (int, error) {
+	if err := o.ctx.Err(); err != nil {
+		return 0, err
+	}
+	if err := o.write(b); err != nil {
+		return 0, err
+	}
+	return len(b), nil
 }
 
 func (o *output) write(b []byte) error {

@@ -157,8 +157,24 @@ func (x *Export) unchanged() error {
 // part is an output file under its temporary name. It is locked while its writer lives.
 type part struct {
 	*os.File
-	target string
-	gone   bool
+	target  string
+	gone    bool
+	pending int64 // bytes written through this process that the disk was not asked to take yet
+}
+
+// writeback is how many bytes are written before the disk is asked to take them.
+const writeback = 32 << 20
+
+// Write is that of the file; now and then it has the disk begin, so that the sync at the end has little left to wait for.
+func (p *part) Write(b []byte) (int, error) {
+	n, err := p.File.Write(b)
+	if p.pending += int64(n); p.pending >= writeback {
+		if end, err := p.Seek(0, io.SeekCurrent); err == nil {
+			startWriteback(p.File, end-p.pending, p.pending)
+		}
+		p.pending = 0
+	}
+	return n, err
 }
 
 // newPart creates `.NAME.RANDOM.part` beside target, after it has removed those that a killed run left for the same target.

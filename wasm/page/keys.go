@@ -227,6 +227,7 @@ var shortcuts = []struct {
 	{[]string{"Ctrl", "O"}, "help.open"},
 	{[]string{"Ctrl", "S"}, "help.export"},
 	{[]string{"Ctrl", "Z", "⇧"}, "help.undo"},
+	{[]string{"Alt", "↑", "↓"}, "help.step"},
 	{[]string{"Esc"}, "help.escape"},
 	{[]string{"?"}, "help.help"},
 }

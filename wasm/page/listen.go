@@ -86,7 +86,9 @@ func (a *app) act(action string) {
 	a.actPlace(action)
 	a.actSteps(action)
 	a.actReference(action)
+	a.actDiff(action)
 	a.actInspector(action)
+	a.actSelection(action)
 	a.actMap(action)
 }
 

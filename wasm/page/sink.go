@@ -14,6 +14,9 @@ const piece = 32 << 20
 // reflex is less than a person needs to dismiss a dialog: a dialog that was dismissed sooner was never shown.
 const reflex = 400 * time.Millisecond
 
+// clockSlack is how much a file system's times are coarser than the clock, in milliseconds.
+const clockSlack = 2000
+
 // target is where an export goes: a file that the user picked, or the browser's downloads where there is no such dialog
 // (some browsers, frames of another site, a browser without a window).
 type target struct {
@@ -79,6 +82,18 @@ func (t *target) write(ctx context.Context, i int, name string, blob js.Value, p
 	}
 	_, err = await(stream.Call("close"))
 	return err
+}
+
+// discard takes away the empty file that a dialog makes for a new name, after an export that failed. A file that was there
+// before stays.
+func (t *target) discard() {
+	if t.handle.IsUndefined() || t.handle.Get("remove").Type() != js.TypeFunction {
+		return
+	}
+	file, err := await(t.handle.Call("getFile"))
+	if err == nil && file.Get("size").Int() == 0 && int64(file.Get("lastModified").Float()) >= t.asked.UnixMilli()-clockSlack {
+		await(t.handle.Call("remove"))
+	}
 }
 
 // written is the saved file, to be looked at again; nil for a download, which the page can't read.

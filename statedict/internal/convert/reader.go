@@ -18,12 +18,13 @@ type Options struct {
 	NormalizeBool bool        // any nonzero byte of a bool becomes 1 (a cast always does that)
 	Counts        *Counts     // what the cast loses is added here; complete at io.EOF
 
-	// Buffer is how many source bytes one worker gathers at once; up to three such buffers are held per worker (four when
-	// written by WriteTo), and for casts the outputs. 0: 1 MiB for contiguous views, 4 MiB for strided ones.
+	// Buffer is how many bytes one worker makes at once, in the wider of the two types; up to three such buffers are held per
+	// worker, four when written by WriteTo. 0: 1 MiB for contiguous views, 4 MiB for strided ones.
 	Buffer int
 	// Gap is how many unwanted bytes between two wanted elements are read over rather than skipped. 0: 4 KiB.
 	Gap int64
-	// Workers is how many chunks are worked on at the same time. 0: GOMAXPROCS.
+	// Workers is how many chunks are worked on at the same time. 0: GOMAXPROCS, at most 8: more only fill the memory, since the
+	// bytes are written by one.
 	Workers int
 }
 
@@ -90,6 +91,7 @@ type worker struct {
 	opts   Options
 	raw    []byte
 	out    [2][]byte // filled in turn, so that one can be written while the other is made
+	turn   int       // out that was filled last
 	got    []byte    // the part of out that is ready
 	counts Counts
 	err    error
@@ -105,10 +107,10 @@ func (w *worker) load(buf []byte, c chunk) ([]byte, error) {
 	return raw, nil
 }
 
-func (w *worker) make(c chunk, turn int) {
+func (w *worker) make(c chunk) {
 	w.got, w.err = nil, nil
 	if w.opts.To == w.view.DType {
-		w.got, w.err = w.load(w.out[turn], c)
+		w.got, w.err = w.load(w.out[w.turn], c)
 		w.counts.Elements += c.numel
 		return
 	}
@@ -117,7 +119,7 @@ func (w *worker) make(c chunk, turn int) {
 		w.err = err
 		return
 	}
-	w.got = w.out[turn][:c.numel*w.opts.To.Size()]
+	w.got = w.out[w.turn][:c.numel*w.opts.To.Size()]
 	counts := &w.counts
 	if w.opts.Counts == nil {
 		counts = nil
@@ -132,7 +134,6 @@ type Reader struct {
 	chunks  chunks
 	next    int64 // chunk
 	length  int64 // bytes
-	turn    int
 	ready   [][]byte
 	opts    Options
 	err     error
@@ -210,9 +211,9 @@ func plan(src io.ReaderAt, base int64, v View, o *Options) (chunks, []*worker) {
 		o.Gap = 4 << 10
 	}
 	if o.Workers == 0 {
-		o.Workers = runtime.GOMAXPROCS(0)
+		o.Workers = min(8, runtime.GOMAXPROCS(0))
 	}
-	most := max(1, int64(o.Buffer)/elem)
+	most := max(1, int64(o.Buffer)/max(elem, o.To.Size()))
 	c := newChunks(v, most)
 	workers := make([]*worker, max(1, min(int64(o.Workers), c.count)))
 	for i := range workers {
@@ -245,20 +246,28 @@ func (c *chunks) largest() int64 {
 // Len is the number of bytes that Read gives in all.
 func (r *Reader) Len() int64 { return r.length }
 
+// turn has a worker make chunk k, in the buffer that its chunk before is not in.
+func (r *Reader) turn(w *worker, k int64) {
+	w.turn ^= 1
+	if w.out[w.turn] == nil {
+		w.out[w.turn] = make([]byte, r.chunks.largest()*r.opts.To.Size())
+	}
+	if w.raw == nil && r.opts.To != w.view.DType {
+		w.raw = make([]byte, r.chunks.largest()*w.elem)
+	}
+	w.counts = Counts{}
+	w.make(r.chunks.at(k))
+}
+
 // fill makes the next chunks, one per worker, side by side.
 func (r *Reader) fill() error {
 	n := int(min(int64(len(r.workers)), r.chunks.count-r.next))
 	var wg sync.WaitGroup
 	for i, w := range r.workers[:n] {
-		if w.out[r.turn] == nil {
-			w.out[r.turn] = make([]byte, r.chunks.largest()*r.opts.To.Size())
-		}
-		if w.raw == nil && r.opts.To != w.view.DType {
-			w.raw = make([]byte, r.chunks.largest()*w.elem)
-		}
-		c := r.chunks.at(r.next + int64(i))
+		k := r.next + int64(i)
 		work := func() {
-			if w.make(c, r.turn); w.err == nil && r.observe != nil {
+			w.turn = 1 // what was made before has been read: one buffer does
+			if r.turn(w, k); w.err == nil && r.observe != nil {
 				w.err = r.observe(i, w.got)
 			}
 		}
@@ -278,7 +287,6 @@ func (r *Reader) fill() error {
 		if r.opts.Counts != nil {
 			r.opts.Counts.Add(w.counts)
 		}
-		w.counts = Counts{}
 	}
 	r.next += int64(n)
 	return nil
@@ -321,44 +329,74 @@ func (r *Reader) scan(ctx context.Context, observe func(slot int, b []byte) erro
 	return nil
 }
 
-// WriteTo writes all that Read would give, making the next chunks while the last ones are written.
-func (r *Reader) WriteTo(w io.Writer) (int64, error) {
-	var written int64
-	for r.err == nil && (len(r.ready) > 0 || r.next < r.chunks.count) {
-		batch := r.ready
-		r.ready = nil
-		r.turn ^= 1
-		made := make(chan error, 1)
-		if r.next < r.chunks.count {
-			go func() { made <- r.fill() }()
-		} else {
-			made <- nil
-		}
-		var failed error
-		for _, b := range batch {
-			if failed == nil {
-				var n int
-				n, failed = w.Write(b)
-				written += int64(n)
-			}
-		}
-		r.err = <-made
-		if failed != nil {
-			r.err = failed
-		}
-	}
-	for _, b := range r.ready { // made before the source failed
-		if r.err == nil {
-			break
-		}
+// WriteTo writes all that Read would give. Each worker makes a chunk while the one before it is written, so reading, casting
+// and writing overlap; the memory is the same.
+func (r *Reader) WriteTo(w io.Writer) (written int64, err error) {
+	for _, b := range r.ready { // from an earlier Read
 		n, err := w.Write(b)
-		written += int64(n)
-		if err != nil {
-			break
+		if written += int64(n); err != nil {
+			r.err = err
+			return written, err
 		}
 	}
-	if r.err == io.EOF || r.err == nil {
+	r.ready = nil
+	if r.err == nil && r.next < r.chunks.count {
+		n, err := r.pipe(w)
+		if written += n; err != nil {
+			r.err = err
+			return written, err
+		}
+		r.next, r.err = r.chunks.count, io.EOF
+	}
+	if r.err == io.EOF {
 		return written, nil
 	}
 	return written, r.err
+}
+
+// A made is a finished chunk. Its bytes hold until the worker's next one is taken.
+type made struct {
+	b      []byte
+	counts Counts
+	err    error
+}
+
+// pipe deals the chunks out to the workers, each the next of its turn, and writes them in order.
+func (r *Reader) pipe(to io.Writer) (written int64, err error) {
+	workers := r.workers[:min(int64(len(r.workers)), r.chunks.count-r.next)]
+	lines := make([]chan made, len(workers))
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer close(stop)
+	for i, w := range workers {
+		lines[i] = make(chan made)
+		wg.Go(func() {
+			for k := r.next + int64(i); k < r.chunks.count; k += int64(len(workers)) {
+				r.turn(w, k)
+				select {
+				case lines[i] <- made{w.got, w.counts, w.err}:
+				case <-stop:
+					return
+				}
+				if w.err != nil {
+					return
+				}
+			}
+		})
+	}
+	for k := range r.chunks.count - r.next {
+		m := <-lines[k%int64(len(workers))]
+		if m.err != nil {
+			return written, m.err
+		}
+		if r.opts.Counts != nil {
+			r.opts.Counts.Add(m.counts)
+		}
+		n, err := to.Write(m.b)
+		if written += int64(n); err != nil {
+			return written, err
+		}
+	}
+	return written, nil
 }
