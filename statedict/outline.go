@@ -28,15 +28,15 @@ func (cp *Checkpoint) Outline(path string, limit int) (nodes []OutlineNode, more
 		if depth < 0 && at.path() != path {
 			return false
 		}
-		if len(nodes) == limit {
-			more++
-			return true
-		}
 		if n.Depth = depth + 1; depth >= 0 {
 			n.Key = at.last()
 			if up := inside[depth]; up >= 0 {
 				nodes[up].Items++
 			}
+		}
+		if len(nodes) == limit {
+			more++
+			return true
 		}
 		nodes = append(nodes, n)
 		return true

@@ -46,6 +46,7 @@ func TestOutline(t *testing.T) {
 	cut, more := cp.Outline("optimizer.param_groups", 5)
 	want(t, "listed of 5", len(cut), 5)
 	want(t, "left out then", more, len(nodes)-5)
+	want(t, "inside the first, listed or not", cut[1].Items, nodes[1].Items)
 	state, _ := cp.Outline("optimizer.state", 1000)
 	if text := outlined(state); !strings.Contains(text, "momentum_buffer float32[4 3 3 3]\n") {
 		t.Errorf("no tensor in\n%s", text)

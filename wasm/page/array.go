@@ -53,7 +53,11 @@ func (in *inspector) saveArray() {
 		work: func(ctx context.Context) error {
 			defer setDisabled(button, false)
 			defer show(bar, false)
-			return in.writeArray(ctx, req, target, bar)
+			err := in.writeArray(ctx, req, target, bar)
+			if err != nil {
+				target.discard()
+			}
+			return err
 		},
 		fail: func(err error) {
 			if turn == in.turn {

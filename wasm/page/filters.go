@@ -55,7 +55,7 @@ func (f *filters) draw() {
 	data := js.Global().Get("Uint8ClampedArray").New(len(pixels))
 	js.CopyBytesToJS(data, pixels)
 	canvas.Call("getContext", "2d").Call("putImageData", js.Global().Get("ImageData").New(data, width, height), 0, 0)
-	canvas.Get("style").Call("setProperty", "--widest", itoa(8*width)+"px")
+	canvas.Get("style").Call("setProperty", "--widest", itoa(14*width)+"px")
 	kind := "filters.tiles"
 	if f.image.RGB {
 		kind = "filters.rgb"
@@ -84,7 +84,7 @@ func (f *filters) point(ev js.Value, chosen bool) {
 		return
 	}
 	index := []int64{f.from + int64(n), int64(c)}
-	setText(find(f.in.el, ".filter-reads"), f.in.app.text.Text("filters.one", "n", model.Number(index[0]), "c", model.Number(index[1])))
+	setText(find(f.in.el, ".filter-reads"), f.in.app.text.Text("filters.which", "n", model.Number(index[0]), "c", model.Number(index[1])))
 	if h := f.in.heat; chosen && h != nil {
 		h.show(index[0], index[1])
 	}

@@ -54,6 +54,11 @@ func (s *Session) Describe(req *message.ItemRequest) (*message.Description, erro
 	if in := e.Info; in != nil {
 		d.Layout, d.Device, d.Class, d.Bad, d.Quant = in.Layout, in.Device, in.Class, in.Bad, quant(in)
 	}
+	if plan, err := cp.PlanArray(e, "array.npy"); err != nil {
+		d.NoArray = message.FromError(err).Message
+	} else {
+		d.Array = strings.Join(plan.Report.Warnings, "; ")
+	}
 	if e.Storage < 0 || int(e.Storage) >= len(cp.Storages) {
 		return d, nil
 	}
@@ -73,11 +78,6 @@ func (s *Session) Describe(req *message.ItemRequest) (*message.Description, erro
 		}
 	}
 	d.Translated = d.Readable && translated(e)
-	if plan, err := cp.PlanArray(e, "array.npy"); err != nil {
-		d.NoArray = message.FromError(err).Message
-	} else {
-		d.Array = strings.Join(plan.Report.Warnings, "; ")
-	}
 	place, ok, err := cp.Where(e.View)
 	if err != nil {
 		return nil, err
