@@ -22,13 +22,15 @@ func (cp *Checkpoint) PlanArray(e *Entry, name string) (*Plan, error) {
 	refuse := func(why string) (*Plan, error) {
 		return nil, &UnsupportedError{What: fmt.Sprintf("an .npy file cannot hold %q: %s", e.Path(), why)}
 	}
-	v := e.View
+	v, code := e.View, ""
 	if in := e.Info; in != nil {
 		switch {
 		case in.Bad != "":
 			return refuse(in.Bad)
 		case in.Layout != "":
 			return refuse("it is " + in.Layout)
+		case in.Code != "" && (cp.Format == NPZ || cp.Format == NPY):
+			code = in.Code // text or dates of a numpy source
 		case in.Code != "":
 			return refuse("its elements are " + in.Code + " blocks")
 		}
@@ -40,16 +42,21 @@ func (cp *Checkpoint) PlanArray(e *Entry, name string) (*Plan, error) {
 	if as, ok := stand[v.DType]; ok {
 		p.Report.Warnings = append(p.Report.Warnings, fmt.Sprintf("numpy has no %s: the stored integers are written as %s, without scale and zero point", v.DType, as))
 		v.DType = as
-	} else if _, exact, ok := npy.DescrOf(v.DType); !ok {
+	}
+	descr, exact, ok := npy.DescrOf(v.DType)
+	switch {
+	case code != "":
+		descr = code
+	case !ok:
 		return refuse(fmt.Sprintf("numpy has no %s", v.DType))
-	} else if !exact {
+	case !exact:
 		p.Report.Warnings = append(p.Report.Warnings, fmt.Sprintf("numpy has no %s: its bits are written as unsigned integers of %d bytes", v.DType, v.DType.Size()))
 	}
-	header, err := npy.Emit(v.DType, v.Shape)
+	header, err := npy.Emit(descr, v.Shape)
 	if err != nil {
 		return nil, npyError(nil, e.Path(), err)
 	}
-	data, err := cp.segment(&v)
+	data, err := cp.tensorSegment(&Entry{View: v, Info: e.Info})
 	if err != nil {
 		return nil, err
 	}
