@@ -31,6 +31,7 @@ func (a *app) draw() {
 	a.drawChooser()
 	a.drawSteps()
 	a.drawFindings()
+	a.drawTabs()
 	a.checkSoon()
 	if a.diff.with != nil && !a.diff.busy {
 		a.compareFiles(false)

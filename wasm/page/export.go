@@ -261,6 +261,7 @@ func (e *exporter) save(ctx context.Context, req message.PlanRequest, target *ta
 		text = "export.saved.disk"
 	}
 	w.saved = string(w.recipe.Document())
+	a.drawTabs()
 	a.tell("export", map[string]any{"name": out.Files[0].Name, "size": total})
 	name := target.name
 	if name == "" {

@@ -7,8 +7,10 @@ import "syscall/js"
 // listenLeave lets the browser ask before the page goes away with steps that were not exported.
 func (a *app) listenLeave() {
 	on(window, "beforeunload", func(ev js.Value) {
-		if w := a.open; w != nil && w.recipe.Done > 0 && string(w.recipe.Document()) != w.saved && !a.place.updating {
-			ev.Call("preventDefault")
+		for _, w := range a.tabs {
+			if w.unsaved() && !a.place.updating {
+				ev.Call("preventDefault")
+			}
 		}
 	})
 }
