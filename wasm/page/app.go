@@ -25,6 +25,7 @@ type app struct {
 	open    *workspace // on show; nil before the first file
 	tabs    []*workspace
 	tree    *treeView
+	bar     *selectionBar
 	panel   panel // the open operation or export; nil for none
 	place   place
 	shrink  shrink
@@ -101,6 +102,7 @@ func Run() {
 	a.listenDiff()
 	a.listenTheme()
 	a.listenShrink()
+	a.listenSelection()
 	a.listenLeave()
 	a.listenLanguage(lang)
 	a.drawStatus("")

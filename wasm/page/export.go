@@ -213,6 +213,9 @@ func (e *exporter) submit() {
 		own: true,
 		work: func(ctx context.Context) error {
 			err := e.save(ctx, req, target)
+			if err != nil {
+				target.discard()
+			}
 			e.saving = false
 			show(find(e.el, ".saving"), false)
 			setDisabled(find(e.el, "[data-action=apply]"), false)

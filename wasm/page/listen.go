@@ -89,6 +89,7 @@ func (a *app) act(action string) {
 	a.actDiff(action)
 	a.actTabs(action)
 	a.actInspector(action)
+	a.actSelection(action)
 	a.actMap(action)
 }
 

@@ -47,7 +47,7 @@ func (a *app) takeOffer(merge bool) {
 // openMerge opens the form that adds the keys of x.
 func (a *app) openMerge(x *attachment) {
 	if spec := model.SpecOf("merge"); x.Tensors {
-		a.openForm(spec, map[string]string{"from": x.Name}, 0)
+		a.openForm(model.Op{Spec: spec, Values: map[string]string{"from": x.Name}}, 0)
 		find(root, ".more-operations").Set("open", true)
 		return
 	}

@@ -84,6 +84,11 @@ func attach(ctx context.Context, text string, srcs []statedict.Source) (*other, 
 	}
 	opts := statedict.Options{LazyHeaders: true}
 	cp, err := opts.Open(ctx, srcs...)
+	if err != nil && len(srcs) == 1 {
+		if keys, ok, keyErr := statedict.ReadKeyList(srcs[0]); ok && keyErr == nil {
+			return &other{keys: keys}, nil
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
