@@ -51,6 +51,7 @@ type app struct {
 type workspace struct {
 	files   []js.Value
 	names   []string
+	handles []js.Value // of the files, where the browser gives them, or promises of them
 	about   message.Opened
 	rows    []message.Row
 	base    []message.Row // of the file as it is
@@ -86,6 +87,7 @@ func Run() {
 	if a.text, lang, err = language(); err != nil {
 		panic(err)
 	}
+	setNumerals(a.text)
 	root.SetAttribute("lang", lang)
 	a.findPlace()
 	a.labelAll()
@@ -100,6 +102,7 @@ func Run() {
 	a.listenOthers()
 	a.listenReference()
 	a.listenDiff()
+	a.listenAddress()
 	a.listenTheme()
 	a.listenShrink()
 	a.listenSelection()
@@ -223,8 +226,9 @@ func isCancelled(err error) bool {
 	return errors.As(err, &e) && e.Code == message.Cancelled || errors.Is(err, context.Canceled)
 }
 
-// openFiles opens what was dropped or chosen as one checkpoint.
-func (a *app) openFiles(files []js.Value) {
+// openFiles opens what was dropped or chosen as one checkpoint. handles, if there is one for each file, are what the page
+// remembers them by.
+func (a *app) openFiles(files []js.Value, handles ...js.Value) {
 	if len(files) == 0 {
 		return
 	}
@@ -238,7 +242,9 @@ func (a *app) openFiles(files []js.Value) {
 	}
 	a.hideError()
 	a.run(job{
-		work: func(ctx context.Context) error { return a.load(ctx, a.linked(&workspace{files: files, names: names})) },
+		work: func(ctx context.Context) error {
+			return a.load(ctx, a.linked(&workspace{files: files, names: names, handles: handles}))
+		},
 		fail: func(err error) { a.showError(a.text.Text("error.open", "name", model.Visible(names[0])), err) },
 	})
 }
@@ -270,6 +276,7 @@ func (a *app) load(ctx context.Context, w *workspace) error {
 		return errCancelled
 	}
 	a.placeTab(w)
+	go a.keepRecent(w)
 	return nil
 }
 

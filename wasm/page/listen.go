@@ -88,13 +88,11 @@ func (a *app) act(action string) {
 	a.actReference(action)
 	a.actDiff(action)
 	a.actTabs(action)
+	a.actAddress(action)
 	a.actInspector(action)
 	a.actSelection(action)
 	a.actMap(action)
 }
-
-// choose opens the browser's file dialog.
-func (a *app) choose() { find(root, "#open").Click() }
 
 // showTab switches between the tree and the side panel where there is room for one only.
 func (a *app) showTab(name string) {
@@ -114,14 +112,14 @@ func list(v js.Value) []js.Value {
 }
 
 // dropFiles opens what was dropped, in a tab or for the open file, by where it was dropped.
-func (a *app) dropFiles(files []js.Value, target js.Value) {
+func (a *app) dropFiles(files, handles []js.Value, target js.Value) {
 	use := ""
 	if z := target.Call("closest", "[data-drop]"); z.Truthy() {
 		use = z.Get("dataset").Get("drop").String()
 	}
 	switch {
 	case a.open == nil || len(files) == 0 || isRecipe(files):
-		a.openFiles(files)
+		a.openFiles(files, handles...)
 	case use == "merge":
 		a.attach(files, "", a.openMerge)
 	case use == "reference":
@@ -129,7 +127,7 @@ func (a *app) dropFiles(files []js.Value, target js.Value) {
 	case target.Call("closest", "[data-role=reference],.panel").Truthy(): // a model to compare with, or the other file of a form
 		a.attach(files, "", a.attached)
 	default:
-		a.openFiles(files)
+		a.openFiles(files, handles...)
 	}
 }
 
@@ -182,7 +180,7 @@ func (a *app) listenDrop() {
 		if holdsFiles(ev) {
 			ev.Call("preventDefault")
 			files := list(ev.Get("dataTransfer").Get("files"))
-			a.dropFiles(files, ev.Get("target"))
+			a.dropFiles(files, droppedHandles(ev.Get("dataTransfer")), ev.Get("target"))
 		}
 	})
 }

@@ -129,6 +129,7 @@ func (a *app) begin() {
 	if src := query("src"); src != "" && a.place.page != "app" {
 		a.openURL(absolute(src))
 	}
+	a.drawRecent()
 	a.keepOffline()
 	a.takeLaunched()
 	a.tell("ready", nil)

@@ -192,6 +192,7 @@ func (a *app) closeAll() {
 	show(find(root, "[data-action=export]"), false)
 	document.Set("title", "Weightroom")
 	a.drawTabs()
+	a.drawRecent()
 	find(root, "[data-action=choose]").Focus()
 }
 
@@ -260,7 +261,7 @@ func (a *app) rebuild(ctx context.Context) error {
 	var show *workspace
 	a.stow()
 	for _, t := range old {
-		w := &workspace{files: t.files, names: t.names, recipe: t.recipe, effects: t.effects, saved: t.saved, url: t.url, shown: t.shown}
+		w := &workspace{files: t.files, names: t.names, handles: t.handles, recipe: t.recipe, effects: t.effects, saved: t.saved, url: t.url, shown: t.shown}
 		if err := a.fetch(ctx, w); err != nil {
 			if isCancelled(err) || errors.Is(err, errCrashed) {
 				return err
