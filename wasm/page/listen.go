@@ -51,6 +51,7 @@ func (a *app) act(action string) {
 	case "cancel":
 		a.stop()
 	case "reopen":
+		a.hideError()
 		a.reopen()
 	case "dismiss":
 		a.hideError()

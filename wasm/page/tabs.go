@@ -253,16 +253,15 @@ func (a *app) ask(title, text, yes string, do func()) {
 	find(root, "[data-action=ask-no]").Focus()
 }
 
-// rebuild opens all files again in a new worker, with their steps. One that does not open any more is told and left out.
+// rebuild opens all files again in a new worker, with their steps; what is on show stays, an open form as well. A file that
+// does not open any more is told and left out.
 func (a *app) rebuild(ctx context.Context) error {
-	old, current := a.tabs, a.open
 	var kept []*workspace
 	var failed error
-	var show *workspace
-	a.stow()
-	for _, t := range old {
-		w := &workspace{files: t.files, names: t.names, handles: t.handles, recipe: t.recipe, effects: t.effects, saved: t.saved, url: t.url, shown: t.shown}
-		if err := a.fetch(ctx, w); err != nil {
+	there := false
+	for _, t := range a.tabs {
+		next := *t
+		if err := a.fetch(ctx, &next); err != nil {
 			if isCancelled(err) || errors.Is(err, errCrashed) {
 				return err
 			}
@@ -270,21 +269,18 @@ func (a *app) rebuild(ctx context.Context) error {
 			a.showError(a.text.Text("error.open", "name", model.Visible(t.names[0])), err)
 			continue
 		}
-		for _, x := range a.others {
-			if x.tab == t {
-				x.tab = w
-			}
-		}
-		kept = append(kept, w)
-		if t == current {
-			show = w
-		}
+		*t = next
+		kept = append(kept, t)
+		there = there || t == a.open
 	}
-	a.tabs, a.open = kept, nil
+	a.tabs = kept
 	switch {
-	case show != nil:
-		a.turnTo(show)
+	case there:
+		a.inspect.forget()
+		a.tree.set(a.open.rows)
+		a.draw()
 	case len(kept) > 0:
+		a.open = nil
 		a.turnTo(kept[0])
 	default:
 		a.closeAll()
