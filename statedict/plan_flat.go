@@ -307,8 +307,12 @@ func (cp *Checkpoint) resolve(v *View) (base Storage, view View, casts []DType, 
 		if base.Of == nil {
 			return base, view, casts, nil
 		}
-		// A made storage is read as a whole, in order: that is how every operation makes and uses one.
 		of := *base.Of
+		if of.Contiguous() && !of.Conj && !of.Neg { // its elements lie in order: a part of them is a part of what they were made of
+			view = View{Storage: of.Storage, DType: of.DType, Conj: view.Conj, Neg: view.Neg, Offset: of.Offset + view.Offset, Shape: view.Shape, Stride: view.Stride}
+			continue
+		}
+		// Any other made storage is read as a whole, in order: that is how every operation makes and uses one.
 		if view.Offset != 0 || !view.Contiguous() || view.Numel() != of.Numel() {
 			return base, view, nil, &UnsupportedError{What: "a strided view of a storage that an operation made"}
 		}

@@ -38,11 +38,12 @@ type met struct {
 const maxSize = 1 << 61
 
 // visitor receives the nodes of a tree in file order. A container is entered once, under its first path; enter answers
-// whether to walk its children, ref tells the later references to it.
+// whether to walk its children, leave is called behind the last of them, ref tells the later references to it.
 type visitor struct {
 	tensor func(at place, node pickle.Value)
 	leaf   func(at place, node pickle.Value)
 	enter  func(at place, node pickle.Value) bool
+	leave  func()
 	ref    func(at place, node pickle.Value, first *met)
 }
 
@@ -97,6 +98,9 @@ func (cp *Checkpoint) walk(v visitor) (values, written int64) {
 			if !ok {
 				m := f.met
 				m.open = false
+				if v.leave != nil {
+					v.leave()
+				}
 				stack = stack[:len(stack)-1]
 				count(m.size)
 				continue

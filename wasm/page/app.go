@@ -26,6 +26,7 @@ type app struct {
 	tabs    []*workspace
 	tree    *treeView
 	bar     *selectionBar
+	columns *columns
 	panel   panel // the open operation or export; nil for none
 	place   place
 	shrink  shrink
@@ -106,6 +107,7 @@ func Run() {
 	a.listenTheme()
 	a.listenShrink()
 	a.listenSelection()
+	a.listenColumns()
 	a.listenLeave()
 	a.listenLanguage(lang)
 	a.drawStatus("")

@@ -92,6 +92,7 @@ func (a *app) act(action string) {
 	a.actAddress(action)
 	a.actInspector(action)
 	a.actSelection(action)
+	a.actColumns(action)
 	a.actMap(action)
 }
 

@@ -118,7 +118,8 @@ func (a *app) emptyInspector() {
 	in := &a.inspect
 	in.forget()
 	in.stop()
-	in.el, in.heat = nil, nil
+	in.el, in.heat, in.filter = nil, nil, nil
+	in.busy(false)
 	clear(role("inspector-body"))
 	show(role("inspector"), false)
 }
