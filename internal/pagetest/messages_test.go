@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,9 +14,17 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// inside is the frame of embed.html in the page of b whose address holds mark; it is of another site, so the browser has it as
-// a target.
+// inside is the frame of embed.html in the page of b whose address holds mark, once it shows a file.
 func (b *tab) inside(mark string) *tab {
+	b.Helper()
+	f := b.frame("/embed.html?", mark)
+	f.until("document.documentElement.hasAttribute('data-open') && document.documentElement.dataset.state === 'ready'")
+	js[bool](f, "(window.heard = 0, addEventListener('message', () => heard++), true)")
+	return f
+}
+
+// frame is the frame in the page of b whose address holds all marks; it is of another site, so the browser has it as a target.
+func (b *tab) frame(marks ...string) *tab {
 	b.Helper()
 	for start := time.Now(); ; time.Sleep(50 * time.Millisecond) {
 		got, err := chromedp.CallBrowser(b.ctx, target.GetTargets, target.GetTargetsParams{})
@@ -23,22 +32,20 @@ func (b *tab) inside(mark string) *tab {
 			b.Fatal(err)
 		}
 		for _, i := range got.TargetInfos {
-			if i.Type == "iframe" && strings.Contains(i.URL, "/embed.html") && strings.Contains(i.URL, mark) && i.BrowserContextID == chromedp.FromContext(b.ctx).BrowserContextID {
-				ctx, cancel := chromedp.NewContext(b.ctx, chromedp.WithTargetID(i.TargetID))
-				b.Cleanup(cancel)
-				f := &tab{T: b.T, ctx: ctx}
-				f.until("document.documentElement.hasAttribute('data-open') && document.documentElement.dataset.state === 'ready'")
-				js[bool](f, "(window.heard = 0, addEventListener('message', () => heard++), true)")
-				return f
+			if i.Type != "iframe" || slices.ContainsFunc(marks, func(m string) bool { return !strings.Contains(i.URL, m) }) {
+				continue
 			}
+			ctx, cancel := chromedp.NewContext(b.ctx, chromedp.WithTargetID(i.TargetID))
+			b.Cleanup(cancel)
+			return &tab{T: b.T, ctx: ctx}
 		}
 		if time.Since(start) > 20*time.Second {
-			b.Fatal("no frame of embed.html")
+			b.Fatalf("no frame whose address holds %q", marks)
 		}
 	}
 }
 
-// state is all that a message could change in the frame.
+// frameState is all that a message could change in the frame.
 const frameState = `JSON.stringify([document.documentElement.dataset.theme, document.documentElement.dataset.state, document.documentElement.lang,
 	document.documentElement.hasAttribute("data-readonly"), document.querySelector("[data-role=file-name]").textContent, document.querySelector("[data-role=summary]").textContent,
 	[...document.querySelectorAll("[data-role=steps] .step")].map(s => s.textContent), [...document.querySelectorAll("[role=row][data-path]")].map(r => r.dataset.path),
@@ -75,7 +82,7 @@ func TestMessages(t *testing.T) {
 		<weightroom-viewer id="one" src="`+files.URL+`/model.pth" recipe='{"recipe":1,"steps":[{"strip_prefix":"module."}]}'></weightroom-viewer>
 		<script src="`+viewer.URL+`/embed.js"></script></body>`)))
 	b.untilSoon("got.some(e => e.type === 'open')")
-	f := b.inside("theme=light")
+	f := b.inside(viewer.addr)
 	before, events := js[string](f, frameState), js[int](b, "got.length")
 	if !strings.HasPrefix(before, `["light","ready"`) || !strings.Contains(before, "conv.weight") {
 		t.Fatalf("at first: %s", before)
