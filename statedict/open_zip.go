@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
+	"path"
 
 	"github.com/weightroom/weightroom/statedict/internal/pickle"
 	"github.com/weightroom/weightroom/statedict/internal/torchfile"
@@ -34,7 +34,27 @@ func (op *opener) zip(src *Source) (*Checkpoint, error) {
 	case torchfile.NPZ:
 		return op.npz(src, a)
 	}
-	return nil, &FormatError{Code: "E_FORMAT", Offset: -1, Msg: "this is a " + a.Kind.String() + ", which is not read here", Hint: archiveHint(a.Kind), Err: ErrNotCheckpoint}
+	msg := "this is a " + a.Kind.String() + ", which is not read here"
+	if a.Kind == torchfile.ZipWrapper {
+		if inside := checkpointNames(a); len(inside) > 0 {
+			msg += "; inside are" + quotedList(inside)
+		}
+	}
+	return nil, &FormatError{Code: "E_FORMAT", Offset: -1, Msg: msg, Hint: archiveHint(a.Kind), Err: ErrNotCheckpoint}
+}
+
+// checkpointNames are the first records that are named like checkpoints.
+func checkpointNames(a *torchfile.Archive) (names []string) {
+	const most = 20
+	for i := range a.Records {
+		switch path.Ext(a.Records[i].Name) {
+		case ".pt", ".pth", ".bin", ".ckpt", ".th", ".safetensors", ".gguf", ".npz", ".npy":
+			if len(names) < most {
+				names = append(names, a.FullName(i))
+			}
+		}
+	}
+	return names
 }
 
 func (op *opener) torchZip(src *Source, a *torchfile.Archive, opt torchfile.Options) (*Checkpoint, error) {
@@ -43,7 +63,7 @@ func (op *opener) torchZip(src *Source, a *torchfile.Archive, opt torchfile.Opti
 		return nil, err
 	}
 	r := &records{src: src, a: a}
-	op.storages = slices.Grow(op.storages, len(pk.Storages))
+	op.reserve(len(pk.Storages))
 	for _, node := range pk.Storages {
 		op.add(node, r.storage(op, "data/", node))
 	}
@@ -97,11 +117,10 @@ func (r *records) storage(op *opener, folder string, node *pickle.Storage) Stora
 		return st
 	}
 	st.BigEndian = r.a.ByteOrder == "big"
-	name := folder + node.Key
-	i, ok := r.a.Lookup(name)
+	i, ok := r.a.Lookup(folder + node.Key)
 	if !ok {
 		if st.NBytes > 0 {
-			st.Missing = fmt.Sprintf("record %q is not in the archive", name)
+			st.Missing = fmt.Sprintf("record %q is not in the archive", folder+node.Key)
 		}
 		return st
 	}
@@ -111,11 +130,13 @@ func (r *records) storage(op *opener, folder string, node *pickle.Storage) Stora
 	if rec.Method == torchfile.Deflated {
 		st.Data.Method = Deflated
 	}
-	switch {
+	switch bad := r.a.Readable(i); {
+	case bad != nil:
+		st.Missing = bad.Error()
 	case rec.Size < st.NBytes:
-		st.Missing = fmt.Sprintf("record %q has %d bytes, its storage needs %d", name, rec.Size, st.NBytes)
+		st.Missing = fmt.Sprintf("record %q has %d bytes, its storage needs %d", folder+node.Key, rec.Size, st.NBytes)
 	case rec.Size > st.NBytes:
-		op.finding("F_SIZE_MISMATCH", name, "has %d bytes, its storage needs %d; the rest is not used", rec.Size, st.NBytes)
+		op.finding("F_SIZE_MISMATCH", folder+node.Key, "has %d bytes, its storage needs %d; the rest is not used", rec.Size, st.NBytes)
 		st.Data.HasCRC = false
 		if st.Data.Method == Stored {
 			st.Data.Len = st.NBytes

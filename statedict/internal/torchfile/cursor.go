@@ -35,11 +35,11 @@ func (c *Cursor) fill(n int64) error {
 	if have >= n {
 		return nil
 	}
-	more, err := readAt(c.r, c.off+have, n-have)
-	if err != nil {
+	buf := make([]byte, n) // what Pickle gave away stays as it is
+	if err := readFull(c.r, buf[copy(buf, c.buf):], c.off+have); err != nil {
 		return err
 	}
-	c.buf = append(c.buf[:have:have], more...)
+	c.buf = buf
 	return nil
 }
 
@@ -63,7 +63,7 @@ func (c *Cursor) Pickle(limit int64, length func(window []byte) (int64, error)) 
 		case err != nil && !errors.Is(err, io.ErrUnexpectedEOF):
 			return nil, err
 		case int64(len(seen)) == c.Left():
-			return nil, errorAt(CodeTruncated, c.off, "the file ends inside a pickle, %d bytes after its start", len(seen))
+			return nil, errorAt(CodeTruncated, c.off, "cut off: the file ends inside a pickle, %d bytes after its start", len(seen))
 		case int64(len(seen)) == limit:
 			return nil, errorAt(CodeLimit, c.off, "a pickle of more than %d bytes", limit)
 		}
