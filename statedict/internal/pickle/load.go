@@ -186,7 +186,7 @@ func (l *loader) extension(code int) (any, error) {
 	case extText:
 		t := l.texts[0]
 		l.texts = l.texts[1:]
-		return l.slabs.text(l.scan.p[t.from:t.to]), nil
+		return l.slabs.texts.Add(l.scan.p[t.from:t.to]), nil
 	}
 	v := l.consts[code-extConst]
 	if g, ok := v.(globalConst); ok {
