@@ -75,6 +75,8 @@ func (op *opener) next(src *Source, c *torchfile.Cursor, format, part string, op
 	pk, err = op.noted(pk, err, part, base)
 	if broken && err == nil {
 		pk.Root = nil
+	} else if err == nil {
+		op.remember(pickleAt{src, -1, base}, pk)
 	}
 	return pk, err
 }
