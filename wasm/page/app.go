@@ -24,6 +24,8 @@ type app struct {
 	worker  *client
 	open    *workspace // nil before the first file
 	tree    *treeView
+	bar     *selectionBar
+	columns *columns
 	panel   panel // the open operation or export; nil for none
 	place   place
 	shrink  shrink
@@ -95,6 +97,8 @@ func Run() {
 	a.listenDiff()
 	a.listenTheme()
 	a.listenShrink()
+	a.listenSelection()
+	a.listenColumns()
 	a.listenLeave()
 	a.listenLanguage(lang)
 	a.drawStatus("")

@@ -33,12 +33,6 @@ func (a *app) hideError() { show(role("error"), false) }
 
 // words is an error as the page says it. Text from a file is made safe to look at.
 func (a *app) words(err error) (msg, hint string, keys []string, more int) {
-	switch errorName(err) {
-	case "QuotaExceededError":
-		return a.text.Text("error.quota"), a.text.Text("error.quota.hint"), nil, 0
-	case "NotAllowedError", "NoModificationAllowedError":
-		return a.text.Text("error.denied"), a.text.Text("error.denied.hint"), nil, 0
-	}
 	var e *message.Error
 	if !errors.As(err, &e) {
 		return model.VisibleAll(sentence(err.Error())), "", nil, 0

@@ -88,6 +88,8 @@ func (a *app) act(action string) {
 	a.actReference(action)
 	a.actDiff(action)
 	a.actInspector(action)
+	a.actSelection(action)
+	a.actColumns(action)
 	a.actMap(action)
 }
 

@@ -82,7 +82,7 @@ func (a *app) takePreset(p statedict.Preset) {
 		var r model.Recipe
 		if r, err = model.FromDocument(doc); err == nil {
 			if p.Ask != "" {
-				a.openForm(r.Steps[0].Spec, nil, 0)
+				a.openForm(model.Op{Spec: r.Steps[0].Spec}, 0)
 				return
 			}
 			a.hideError()

@@ -32,7 +32,7 @@ func (a *app) changeStep(what string, i int) {
 	switch what {
 	case "edit":
 		op := a.open.recipe.Steps[i]
-		a.openForm(op.Spec, op.Values, i+1)
+		a.openForm(op, i+1)
 	case "remove":
 		a.edit(func(r *model.Recipe) bool { return r.Remove(i) }, nil, nil)
 	case "up":

@@ -9,7 +9,9 @@ import (
 type Op struct {
 	Spec   *Spec
 	Values map[string]string // by field name
-	Raw    json.RawMessage   // the step itself, where it came with a document
+	// Lists hold the values of the fields that no text can say, such as patterns of names that begin in a blank.
+	Lists map[string][]string
+	Raw   json.RawMessage // the step itself, where it came with a document
 
 	Optional bool // it may touch nothing
 }
@@ -126,7 +128,11 @@ func (o Op) Step() json.RawMessage {
 			b.WriteString(s)
 			continue
 		}
-		if list := Split(s); f.List && len(list) > 1 {
+		list, exact := o.Lists[f.Name]
+		if !exact {
+			list = Split(s)
+		}
+		if f.List && len(list) > 1 {
 			b.WriteString(`[`)
 			for i, item := range list {
 				if i > 0 {

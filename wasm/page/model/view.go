@@ -7,7 +7,8 @@ const fewRows = 400
 
 // View is the part of a tree that is on show: which groups are open, what the filter lets through, where the cursor is.
 type View struct {
-	Tree *Tree
+	// Base is the tree in the order of the file, Tree the same as it is arranged.
+	Base, Tree *Tree
 	// Rows are the indices of the nodes on show, in order.
 	Rows []int32
 	// Cursor is an index into Rows, -1 when there are none.
@@ -17,12 +18,13 @@ type View struct {
 	// Only, if set, lets through only the leaves it is true for; Again brings a change of it to effect.
 	Only func(n *Node) bool
 
-	choice  map[string]bool // groups that the user opened (true) or closed, by path
-	first   []bool          // groups that are open without a choice, by node
-	query   string
-	failure error
-	search  *Query
-	shown   []bool // nodes that the filter lets through; nil without a filter
+	arranged Arrangement
+	choice   []int8 // by node: groups that the user opened (1) or closed (-1)
+	first    []bool // groups that are open without a choice, by node
+	query    string
+	failure  error
+	search   *Query
+	shown    []bool // nodes that the filter lets through; nil without a filter
 
 	selection
 	baseRows []message.Row
@@ -30,22 +32,58 @@ type View struct {
 }
 
 // NewView has every group open if the tree is small, else the first levels and the way to the first leaf.
-func NewView() *View { return &View{Tree: &Tree{}, Cursor: -1, choice: map[string]bool{}} }
+func NewView() *View {
+	return &View{Base: &Tree{}, Tree: &Tree{}, Cursor: -1, selection: selection{anchor: -1}}
+}
 
 // SetTree shows t instead. What is open, the filter and the cursor stay as far as the keys are still there.
 func (v *View) SetTree(t *Tree) {
-	path, kind := "", Kind("")
-	if n := v.Current(); n != nil {
-		path, kind = n.Path, n.Kind
+	v.Base = t
+	v.show(t.Arrange(v.arranged), false)
+}
+
+// Arrange lays the tree out anew. What is open, the selection and the cursor stay.
+func (v *View) Arrange(a Arrangement) {
+	if a != v.arranged {
+		v.arranged = a
+		v.show(v.Base.Arrange(a), true)
 	}
-	v.keepSelection(t)
+}
+
+// Arranged is how the tree is laid out.
+func (v *View) Arranged() Arrangement { return v.arranged }
+
+// InBase is the node of Base that node i of Tree is, of a folded run the group around it; -1 for none.
+func (v *View) InBase(i int32) int32 {
+	if v.Tree == v.Base || i < 0 {
+		return i
+	}
+	if v.Tree.Nodes[i].Blocks > 0 {
+		i = v.Tree.around(i)
+	}
+	return v.Tree.find(i, v.Base)
+}
+
+// show puts t in place of the tree; sameRows tells that it has the same leaves in another order.
+func (v *View) show(t *Tree, sameRows bool) {
+	cursor := int32(-1)
+	if v.Current() != nil {
+		if cursor = v.Rows[v.Cursor]; v.Tree.Nodes[cursor].Blocks > 0 && v.Tree.find(cursor, t) < 0 {
+			cursor++ // its first block
+		}
+		cursor = v.Tree.find(cursor, t)
+	}
+	v.keep(t, sameRows)
 	v.Tree = t
 	v.first = startOpen(t)
 	v.filter()
 	v.list()
 	v.Cursor = min(v.Cursor, len(v.Rows)-1)
-	if i := v.rowOf(t.Find(path, kind)); i >= 0 {
-		v.Cursor = i
+	for ; cursor >= 0; cursor = t.Nodes[cursor].Parent {
+		if i := v.rowOf(cursor); i >= 0 {
+			v.Cursor = i
+			break
+		}
 	}
 	if v.Cursor < 0 && len(v.Rows) > 0 {
 		v.Cursor = 0
@@ -53,16 +91,17 @@ func (v *View) SetTree(t *Tree) {
 }
 
 // startOpen opens level after level while the lines stay few, and in any case the way to the first leaf. Groups without
-// tensors, such as an optimizer's settings, start closed.
+// tensors, such as an optimizer's settings, start closed, and so do folded runs and their blocks.
 func startOpen(t *Tree) []bool {
-	open := make([]bool, len(t.Nodes))
+	open, folded := make([]bool, len(t.Nodes)), make([]bool, len(t.Nodes))
 	perDepth := []int{}
 	for i := range t.Nodes {
 		n := &t.Nodes[i]
 		for len(perDepth) <= int(n.Depth) {
 			perDepth = append(perDepth, 0)
 		}
-		if n.Parent < 0 || t.Nodes[n.Parent].Keys > 0 {
+		folded[i] = n.Blocks > 0 || n.Parent >= 0 && folded[n.Parent]
+		if n.Parent < 0 || t.Nodes[n.Parent].Keys > 0 && !folded[n.Parent] {
 			perDepth[n.Depth]++
 		}
 	}
@@ -75,9 +114,9 @@ func startOpen(t *Tree) []bool {
 		depth = d
 	}
 	for i := range t.Nodes {
-		open[i] = t.Nodes[i].Kind == Group && int(t.Nodes[i].Depth) < depth && t.Nodes[i].Keys > 0
+		open[i] = t.Nodes[i].Kind == Group && int(t.Nodes[i].Depth) < depth && t.Nodes[i].Keys > 0 && !folded[i]
 	}
-	for i := 0; i < len(t.Nodes) && t.Nodes[i].Kind == Group; i++ {
+	for i := 0; i < len(t.Nodes) && t.Nodes[i].Kind == Group && !folded[i]; i++ {
 		open[i] = true
 	}
 	return open
@@ -92,10 +131,16 @@ func (v *View) Open(i int32) bool {
 	if v.shown != nil {
 		return true
 	}
-	if c, ok := v.choice[choiceOf(n)]; ok {
-		return c
+	if c := v.choice[i]; c != 0 {
+		return c > 0
 	}
 	return v.first[i]
+}
+
+func (v *View) choose(i int32, open bool) {
+	if v.choice[i] = -1; open {
+		v.choice[i] = 1
+	}
 }
 
 // SetOpen opens or closes the group at node i.
@@ -103,7 +148,7 @@ func (v *View) SetOpen(i int32, open bool) {
 	if v.Tree.Nodes[i].Kind != Group || v.shown != nil {
 		return
 	}
-	v.choice[choiceOf(&v.Tree.Nodes[i])] = open
+	v.choose(i, open)
 	v.relist()
 }
 
@@ -111,7 +156,7 @@ func (v *View) SetOpen(i int32, open bool) {
 func (v *View) SetAll(start, end int32, open bool) {
 	for i := start; i < end; i++ {
 		if v.Tree.Nodes[i].Kind == Group {
-			v.choice[choiceOf(&v.Tree.Nodes[i])] = open
+			v.choose(i, open)
 		}
 	}
 	v.relist()
@@ -125,7 +170,7 @@ func (v *View) OpenSiblings(i int32) {
 	}
 	for ; start < end; start = v.Tree.Nodes[start].End {
 		if v.Tree.Nodes[start].Kind == Group {
-			v.choice[choiceOf(&v.Tree.Nodes[start])] = true
+			v.choose(start, true)
 		}
 	}
 	v.relist()
@@ -135,7 +180,7 @@ func (v *View) OpenSiblings(i int32) {
 func (v *View) OpenToLevel(level int) {
 	for i := range v.Tree.Nodes {
 		if n := &v.Tree.Nodes[i]; n.Kind == Group {
-			v.choice[choiceOf(n)] = int(n.Depth) < level-1
+			v.choose(int32(i), int(n.Depth) < level-1)
 		}
 	}
 	v.relist()
@@ -202,7 +247,7 @@ func (v *View) Current() *Node {
 func (v *View) Reveal(node int32) bool {
 	if v.shown == nil {
 		for p := v.Tree.Nodes[node].Parent; p >= 0; p = v.Tree.Nodes[p].Parent {
-			v.choice[choiceOf(&v.Tree.Nodes[p])] = true
+			v.choose(p, true)
 		}
 		v.relist()
 	}
