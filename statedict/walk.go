@@ -38,11 +38,12 @@ type met struct {
 const maxSize = 1 << 61
 
 // visitor receives the nodes of a tree in file order. A container is entered once, under its first path; enter answers
-// whether to walk its children, ref tells the later references to it.
+// whether to walk its children, leave is called behind the last of them, ref tells the later references to it.
 type visitor struct {
 	tensor func(at place, node pickle.Value)
 	leaf   func(at place, node pickle.Value)
 	enter  func(at place, node pickle.Value) bool
+	leave  func()
 	ref    func(at place, node pickle.Value, first *met)
 }
 
@@ -97,6 +98,9 @@ func (cp *Checkpoint) walk(v visitor) (values, written int64) {
 			if !ok {
 				m := f.met
 				m.open = false
+				if v.leave != nil {
+					v.leave()
+				}
 				stack = stack[:len(stack)-1]
 				count(m.size)
 				continue
@@ -202,7 +206,8 @@ func (cp *Checkpoint) rebuild(root pickle.Value, storages []Storage) (*Checkpoin
 // index derives Entries, the use counts and the findings about tree and tensors from the tree.
 func (cp *Checkpoint) index() {
 	for i := range cp.Storages {
-		cp.Storages[i].Used = 0
+		st := &cp.Storages[i]
+		st.Used, st.swapAs, st.mixed = 0, 0, false
 	}
 	cp.Entries = make([]Entry, 0, len(cp.Storages))
 	found := findings{list: cp.found}
@@ -211,7 +216,7 @@ func (cp *Checkpoint) index() {
 		tensor: func(at place, node pickle.Value) {
 			cp.Entries = append(cp.Entries, Entry{Dict: at.dict, Key: at.key, node: node})
 			e := &cp.Entries[len(cp.Entries)-1]
-			e.View, e.Info = cp.view(node)
+			e.Info = cp.view(&e.View, node)
 			found.tensor(cp, e)
 			found.name(at)
 			cp.use(e)
@@ -234,33 +239,46 @@ func (cp *Checkpoint) index() {
 
 func (cp *Checkpoint) use(e *Entry) {
 	if e.Storage != NoStorage {
-		cp.Storages[e.Storage].Used++
+		cp.Storages[e.Storage].use(&e.View)
 	}
 	if e.Info != nil {
-		for _, p := range e.Info.Parts {
-			if p.Storage != NoStorage {
-				cp.Storages[p.Storage].Used++
+		for i := range e.Info.Parts {
+			if p := &e.Info.Parts[i]; p.Storage != NoStorage {
+				cp.Storages[p.Storage].use(&p.View)
 			}
 		}
 	}
 }
 
-// view describes a tensor node, and says in Info.Bad what is impossible about it.
-func (cp *Checkpoint) view(node pickle.Value) (View, *TensorInfo) {
-	if p, ok := node.(*pickle.Parameter); ok {
-		v, info := cp.tensorView(p.Data)
-		v.Parameter, v.RequiresGrad = true, p.RequiresGrad
-		return v, info
+// use counts a view of s. Where s is big-endian and has no dtype of its own, its views say how its bytes are swapped.
+func (s *Storage) use(v *View) {
+	s.Used++
+	switch {
+	case !s.BigEndian || s.DType.SwapUnit() > 1:
+	case s.swapAs == 0:
+		s.swapAs = v.DType
+	default:
+		s.mixed = s.mixed || v.DType.SwapUnit() != s.swapAs.SwapUnit()
 	}
-	return cp.tensorView(node.(*pickle.Tensor))
 }
 
-func (cp *Checkpoint) tensorView(t *pickle.Tensor) (View, *TensorInfo) {
-	if t == nil {
-		return View{Storage: NoStorage}, &TensorInfo{Bad: "a parameter without a tensor"}
+// view fills v in from a tensor node, and says in Info.Bad what is impossible about it.
+func (cp *Checkpoint) view(v *View, node pickle.Value) *TensorInfo {
+	if p, ok := node.(*pickle.Parameter); ok {
+		info := cp.tensorView(v, p.Data)
+		v.Parameter, v.RequiresGrad = true, p.RequiresGrad
+		return info
 	}
-	v := View{Storage: NoStorage, DType: t.DType, RequiresGrad: t.RequiresGrad, Conj: t.Conj, Neg: t.Neg,
-		Offset: t.Offset, Shape: t.Shape, Stride: t.Stride}
+	return cp.tensorView(v, node.(*pickle.Tensor))
+}
+
+func (cp *Checkpoint) tensorView(v *View, t *pickle.Tensor) *TensorInfo {
+	v.Storage = NoStorage
+	if t == nil {
+		return &TensorInfo{Bad: "a parameter without a tensor"}
+	}
+	v.DType, v.RequiresGrad, v.Conj, v.Neg = t.DType, t.RequiresGrad, t.Conj, t.Neg
+	v.Offset, v.Shape, v.Stride = t.Offset, t.Shape, t.Stride
 	if t.Storage != nil {
 		v.Storage = StorageID(t.Storage.Index)
 	}
@@ -272,8 +290,9 @@ func (cp *Checkpoint) tensorView(t *pickle.Tensor) (View, *TensorInfo) {
 		}
 		for _, p := range x.Parts {
 			if pt, ok := p.Value.(*pickle.Tensor); ok {
-				pv, sub := cp.tensorView(pt)
-				info.Parts = append(info.Parts, Part{p.Name, pv})
+				part := Part{Name: p.Name}
+				sub := cp.tensorView(&part.View, pt)
+				info.Parts = append(info.Parts, part)
 				if sub != nil && sub.Bad != "" && info.Bad == "" {
 					info.Bad = fmt.Sprintf("its %s: %s", p.Name, sub.Bad)
 				}
@@ -282,18 +301,18 @@ func (cp *Checkpoint) tensorView(t *pickle.Tensor) (View, *TensorInfo) {
 	}
 	if info != nil && info.Code != "" && v.Storage != NoStorage {
 		info.CodeBytes = cp.Storages[v.Storage].NBytes
-		return v, info
+		return info
 	}
 	if info != nil && info.Bad != "" {
-		return v, info
+		return info
 	}
-	if bad := cp.impossible(&v); bad != "" {
+	if bad := cp.impossible(v); bad != "" {
 		if info == nil {
 			info = &TensorInfo{}
 		}
 		info.Bad = bad
 	}
-	return v, info
+	return info
 }
 
 // impossible says what is wrong with a view: numbers that no tensor has, or elements outside the storage.
