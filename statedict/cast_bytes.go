@@ -1,6 +1,9 @@
 package statedict
 
-import "github.com/weightroom/weightroom/statedict/internal/convert"
+import (
+	"github.com/weightroom/weightroom/statedict/internal/convert"
+	"github.com/weightroom/weightroom/statedict/internal/crc"
+)
 
 // CastSupported tells whether elements of one dtype can be cast to another.
 func CastSupported(from, to DType) bool { return convert.Supported(from, to) }
@@ -19,3 +22,6 @@ func CastBytes(dst, src []byte, to, from DType, c *CastReport) error {
 	c.NaNs += counts.LostNaN
 	return err
 }
+
+// AddCRC adds p to the CRC-32 of the bytes before it, the sum of zip records; the sum of nothing is 0.
+func AddCRC(sum uint32, p []byte) uint32 { return crc.Update(sum, p) }

@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"hash/crc32"
 	"syscall/js"
 	"time"
 
@@ -109,7 +108,7 @@ func (c *composer) add(i int, s statedict.Segment) error {
 
 func (c *composer) sum(sums []int, b []byte) {
 	for _, i := range sums {
-		c.sums[i] = crc32.Update(c.sums[i], crc32.IEEETable, b)
+		c.sums[i] = statedict.AddCRC(c.sums[i], b)
 	}
 }
 
