@@ -44,7 +44,7 @@ type Mismatch struct {
 	Key       string  `json:"key"`
 	WantShape []int64 `json:"want_shape"`
 	GotShape  []int64 `json:"got_shape"`
-	WantDType string  `json:"want_dtype"`
+	WantDType string  `json:"want_dtype"` // "" where it is not known
 	GotDType  string  `json:"got_dtype"`
 	GotType   string  `json:"got_type,omitempty"` // Python's type where the checkpoint has no tensor there
 }
@@ -155,7 +155,7 @@ func (inc *Incompatible) compare(want, got *KeyInfo) {
 	if want.Type != "" || strings.HasSuffix(want.Key, extraState) {
 		return // extra state is for the module itself to understand
 	}
-	m := Mismatch{Key: want.Key, WantShape: want.Shape, GotShape: got.Shape, WantDType: want.DType.String(), GotDType: got.DType.String(), GotType: got.Type}
+	m := Mismatch{Key: want.Key, WantShape: want.Shape, GotShape: got.Shape, WantDType: dtypeName(want.DType), GotDType: dtypeName(got.DType), GotType: got.Type}
 	switch {
 	case got.Type != "":
 		inc.Mismatched = append(inc.Mismatched, m)
@@ -164,6 +164,14 @@ func (inc *Incompatible) compare(want, got *KeyInfo) {
 	case want.DType != 0 && got.DType != 0 && want.DType != got.DType:
 		inc.DTypes = append(inc.DTypes, m)
 	}
+}
+
+// dtypeName is "" for a dtype that is not known.
+func dtypeName(d DType) string {
+	if d == 0 {
+		return ""
+	}
+	return d.String()
 }
 
 // fits compares shapes as load_state_dict does: a 1-dimensional tensor loads into a 0-dimensional one, as torch 0.3 saved

@@ -3,11 +3,13 @@ package statedict
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"io"
 	"math"
 	"slices"
 
 	"github.com/weightroom/weightroom/statedict/internal/convert"
+	"github.com/weightroom/weightroom/statedict/internal/dtype"
 )
 
 // Diff says how two checkpoints differ. Its JSON form is that of `weightroom diff --json`.
@@ -32,7 +34,7 @@ type Changed struct {
 // DiffOptions say what to compare beside keys, shapes and dtypes.
 type DiffOptions struct {
 	Values   bool
-	Progress Progress // counts bytes of a
+	Progress Progress // counts bytes of a, those that need no reading as well
 }
 
 // DiffCheckpoints compares all tensors of two checkpoints by their full path. Values are streamed, 1 MiB of each side at a time; they are not
@@ -90,6 +92,9 @@ func (c *Changed) values(ctx context.Context, a, b *Checkpoint, x, y *Entry, don
 		return err
 	}
 	if x.DType == y.DType && sameBytes(sa, sb) {
+		if *done += x.NBytes(); progress != nil {
+			progress(*done)
+		}
 		return nil
 	}
 	comparable := numeric(x.DType) && numeric(y.DType)
@@ -97,6 +102,7 @@ func (c *Changed) values(ctx context.Context, a, b *Checkpoint, x, y *Entry, don
 	step := int64(1 << 16) // elements
 	na, nb := max(x.DType.Size(), 1), max(y.DType.Size(), 1)
 	bufA, bufB := make([]byte, step*na), make([]byte, step*nb)
+	var us, vs, other []byte // the elements as float64
 	var dot, aa, bb, most float64
 	finite := true
 	for {
@@ -124,13 +130,19 @@ func (c *Changed) values(ctx context.Context, a, b *Checkpoint, x, y *Entry, don
 			}
 			continue
 		}
-		same := x.DType == y.DType && bytes.Equal(bufA[:n], bufB[:m])
-		for i := 0; i < n/int(na); i++ {
-			u := number(convert.Value(bufA, x.DType, i))
-			v := u
-			if !same {
-				v = number(convert.Value(bufB, y.DType, i))
+		if us, err = asFloats(us, bufA[:n], x.DType); err != nil {
+			return err
+		}
+		vs = us
+		if x.DType != y.DType || !bytes.Equal(bufA[:n], bufB[:m]) {
+			if other, err = asFloats(other, bufB[:m], y.DType); err != nil {
+				return err
 			}
+			vs = other
+		}
+		for i := 0; i+8 <= len(us) && i+8 <= len(vs); i += 8 {
+			u := math.Float64frombits(binary.LittleEndian.Uint64(us[i:]))
+			v := math.Float64frombits(binary.LittleEndian.Uint64(vs[i:]))
 			if u != v && !(math.IsNaN(u) && math.IsNaN(v)) {
 				c.Differ++
 				if diff := math.Abs(u - v); math.IsNaN(diff) || math.IsInf(diff, 0) {
@@ -176,24 +188,13 @@ func sameBytes(a, b Segment) bool {
 }
 
 // numeric tells dtypes whose elements are real numbers one can subtract.
-func numeric(d DType) bool {
-	return convert.Value(make([]byte, d.Size()), d, 0) != nil && !d.IsComplex()
-}
+func numeric(d DType) bool { return !d.IsComplex() && convert.Supported(d, dtype.Float64) }
 
-func number(v any) float64 {
-	switch v := v.(type) {
-	case float64:
-		return v
-	case int64:
-		return float64(v)
-	case uint64:
-		return float64(v)
-	case bool:
-		if v {
-			return 1
-		}
-	}
-	return 0
+// asFloats writes elements as float64 into buf, which grows where it must. bool is 0 or 1.
+func asFloats(buf, src []byte, d DType) ([]byte, error) {
+	n := len(src) / int(d.Size()) * 8
+	buf = slices.Grow(buf[:0], n)[:n]
+	return buf, convert.Cast(buf, src, dtype.Float64, d, nil)
 }
 
 func readChunk(r io.Reader, buf []byte) (int, error) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/weightroom/weightroom/statedict/internal/pickle"
@@ -67,7 +68,7 @@ func (op *opener) checkpoint(files []*Source) (cp *Checkpoint, err error) {
 	if err != nil {
 		return nil, err
 	}
-	cp.Storages = slices.Clone(op.storages) // without the room that append left
+	cp.Storages = fitted(op.storages)
 	cp.found = append(op.findings, cp.Findings...)
 	cp.Globals = op.globals
 	cp.Sources = files
@@ -138,6 +139,17 @@ func (op *opener) finding(code, path, format string, args ...any) {
 	op.findings = append(op.findings, Finding{Code: code, Path: path, Message: fmt.Sprintf(format, args...)})
 }
 
+// reserve makes room for n more storages.
+func (op *opener) reserve(n int) { op.storages = slices.Grow(op.storages, n) }
+
+// fitted is list without the room that append left, if that is worth a copy.
+func fitted[T any](list []T) []T {
+	if cap(list)-len(list) > len(list)/32 {
+		return slices.Clone(list)
+	}
+	return list
+}
+
 // add makes st the next storage and points its node at it.
 func (op *opener) add(node *pickle.Storage, st Storage) {
 	node.Index = len(op.storages)
@@ -150,6 +162,11 @@ func (op *opener) add(node *pickle.Storage, st Storage) {
 func (op *opener) loadPickle(data []byte, record string, base int64, opt pickle.Options) (*pickle.Pickle, error) {
 	opt.Limits = op.opt.pickleLimits()
 	pk, err := pickle.Load(data, &opt)
+	return op.noted(pk, err, record, base)
+}
+
+// noted is the second half of loadPickle, for what Load answered.
+func (op *opener) noted(pk *pickle.Pickle, err error, record string, base int64) (*pickle.Pickle, error) {
 	unsafe := 0
 	if pk != nil {
 		unsafe = op.noteGlobals(pk.Globals, record, base)
@@ -227,6 +244,7 @@ func (op *opener) safetensors(src *Source) (*Checkpoint, error) {
 	}
 	cp := &Checkpoint{Format: Safetensors}
 	root := &pickle.Dict{Items: make([]pickle.Item, len(h.Entries))}
+	op.reserve(len(h.Entries))
 	for i := range h.Entries {
 		e := &h.Entries[i]
 		t := op.headerTensor(src, e.DType, e.Code, e.Shape, h.DataOff+e.Begin, e.End-e.Begin)
@@ -253,7 +271,7 @@ func (op *opener) plainTensor(src *Source, dt DType, shape []int64, off, n int64
 		node.Numel = n / size
 	}
 	op.add(node, Storage{DType: dt, NBytes: n, Location: "cpu", Data: Extent{Source: src, Off: off, Len: n}})
-	node.Key = fmt.Sprint(node.Index)
+	node.Key = strconv.Itoa(node.Index)
 	op.storages[node.Index].Key = node.Key
 	return &pickle.Tensor{Storage: node, DType: dt, Shape: shape, Stride: rowMajor(shape), Form: pickle.FormHeader}
 }

@@ -47,19 +47,20 @@ func (op *opener) legacy(src *Source) (*Checkpoint, error) {
 // globals noted.
 func (op *opener) next(src *Source, c *torchfile.Cursor, format, part string, opt pickle.Options) (*pickle.Pickle, error) {
 	base := c.Off()
-	var scanErr error
-	data, err := c.Pickle(op.opt.pickleBytes(), func(window []byte) (int64, error) {
-		r, err := pickle.Scan(window, op.opt.pickleLimits())
+	opt.Limits = op.opt.pickleLimits()
+	stream := pickle.NewStream(&opt)
+	broken := false
+	_, err := c.Pickle(op.opt.pickleBytes(), func(window []byte) (int64, error) {
+		n, err := stream.Extend(window)
 		var pe *pickle.Error
 		if errors.As(err, &pe) && pe.More {
 			return 0, io.ErrUnexpectedEOF
 		}
-		scanErr = err
-		if err != nil {
+		if broken = err != nil; broken {
 			// What stands in front of the fault is worth a report; Load gives it.
 			return int64(len(window)), nil
 		}
-		return int64(r.Len), nil
+		return n, nil
 	})
 	if err != nil {
 		err = torchfileError(src, format, err)
@@ -70,8 +71,9 @@ func (op *opener) next(src *Source, c *torchfile.Cursor, format, part string, op
 		}
 		return nil, err
 	}
-	pk, err := op.loadPickle(data, part, base, opt)
-	if scanErr != nil && err == nil {
+	pk, err := stream.Load()
+	pk, err = op.noted(pk, err, part, base)
+	if broken && err == nil {
 		pk.Root = nil
 	}
 	return pk, err
@@ -86,13 +88,13 @@ func (op *opener) legacyStorages(src *Source, object, keys *pickle.Pickle, off i
 	if !ok {
 		return &FormatError{Code: "E_PICKLE", Format: "torch-legacy", Part: "storage keys", Offset: off - int64(keys.Len), Msg: "not a list"}
 	}
-	byKey := map[string]*pickle.Storage{}
+	byKey := make(map[string]*pickle.Storage, len(object.Storages))
 	for _, node := range object.Storages {
 		if node.Root == nil {
 			byKey[node.Key] = node
 		}
 	}
-	at := map[string]int{}
+	at := make(map[string]int, len(list.Items))
 	storages := make([]torchfile.LegacyStorage, 0, len(list.Items))
 	for _, it := range list.Items {
 		key := pickle.PyStr(it)
@@ -113,6 +115,7 @@ func (op *opener) legacyStorages(src *Source, object, keys *pickle.Pickle, off i
 	for _, f := range data.Findings {
 		op.finding(f.Code, f.Record, "%s", f.Msg)
 	}
+	op.reserve(len(object.Storages))
 	for _, node := range object.Storages {
 		st := storageOf(node)
 		root, skip := node, int64(0)

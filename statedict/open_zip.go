@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 
 	"github.com/weightroom/weightroom/statedict/internal/pickle"
 	"github.com/weightroom/weightroom/statedict/internal/torchfile"
@@ -43,7 +42,7 @@ func (op *opener) torchZip(src *Source, a *torchfile.Archive, opt torchfile.Opti
 		return nil, err
 	}
 	r := &records{src: src, a: a}
-	op.storages = slices.Grow(op.storages, len(pk.Storages))
+	op.reserve(len(pk.Storages))
 	for _, node := range pk.Storages {
 		op.add(node, r.storage(op, "data/", node))
 	}
@@ -97,11 +96,10 @@ func (r *records) storage(op *opener, folder string, node *pickle.Storage) Stora
 		return st
 	}
 	st.BigEndian = r.a.ByteOrder == "big"
-	name := folder + node.Key
-	i, ok := r.a.Lookup(name)
+	i, ok := r.a.Lookup(folder + node.Key)
 	if !ok {
 		if st.NBytes > 0 {
-			st.Missing = fmt.Sprintf("record %q is not in the archive", name)
+			st.Missing = fmt.Sprintf("record %q is not in the archive", folder+node.Key)
 		}
 		return st
 	}
@@ -113,9 +111,9 @@ func (r *records) storage(op *opener, folder string, node *pickle.Storage) Stora
 	}
 	switch {
 	case rec.Size < st.NBytes:
-		st.Missing = fmt.Sprintf("record %q has %d bytes, its storage needs %d", name, rec.Size, st.NBytes)
+		st.Missing = fmt.Sprintf("record %q has %d bytes, its storage needs %d", folder+node.Key, rec.Size, st.NBytes)
 	case rec.Size > st.NBytes:
-		op.finding("F_SIZE_MISMATCH", name, "has %d bytes, its storage needs %d; the rest is not used", rec.Size, st.NBytes)
+		op.finding("F_SIZE_MISMATCH", folder+node.Key, "has %d bytes, its storage needs %d; the rest is not used", rec.Size, st.NBytes)
 		st.Data.HasCRC = false
 		if st.Data.Method == Stored {
 			st.Data.Len = st.NBytes

@@ -44,7 +44,11 @@ func checkGlobals(root pickle.Value, o *PlanOptions) (warnings []string, err err
 		names = append(names, g.String())
 	}
 	if !o.AllowUnsafe {
-		return nil, &UnsafeError{Globals: names, Hint: "drop these objects with drop_objects (--drop-objects), or carry them through with --allow-unsafe"}
+		hint := "drop these objects with drop_objects (--drop-objects), or carry them through with --allow-unsafe"
+		if _, isObject := root.(*pickle.Object); isObject && mappingOf(root) != nil {
+			hint = `this is a pickled module: any step on its keys, like keep "**" (--keep '**'), makes it a plain state dict; --allow-unsafe carries it through`
+		}
+		return nil, &UnsafeError{Globals: names, Hint: hint}
 	}
 	return []string{"the result loads with weights_only=False only: it carries" + quotedList(names) + " through"}, nil
 }

@@ -11,7 +11,7 @@ import (
 
 // Python is a program that does the recipe's edit with torch alone: it loads the file in, edits, saves the file out, and has a
 // function that gives the result to load_state_dict. cp is the checkpoint that in holds; it tells where the mapping is and
-// which keys are mappings. It may be nil.
+// which keys are mappings. It may be nil. A safetensors file is loaded with the package of that name.
 //
 // The program keeps `_metadata` in step and keeps tied tensors tied, as Apply does. It loads to the CPU. set_metadata and
 // output formats other than torch's have no counterpart in torch and become comments; so does dropping what is not a key or
@@ -40,12 +40,17 @@ func (r *Recipe) Python(cp *Checkpoint, in, out string) string {
 
 	var b strings.Builder
 	b.WriteString("import collections\nimport re\n\nimport torch\n")
+	load := fmt.Sprintf("torch.load(%s, map_location=\"cpu\")", pyString(in))
+	if cp != nil && cp.Format == Safetensors {
+		b.WriteString("from safetensors.torch import load_file\n")
+		load = "load_file(" + pyString(in) + ")"
+	}
 	for _, h := range pythonHelpers {
 		if w.helpers[h.name] {
 			b.WriteString("\n" + h.text)
 		}
 	}
-	fmt.Fprintf(&b, "\ncheckpoint = torch.load(%s, map_location=\"cpu\")\n", pyString(in))
+	fmt.Fprintf(&b, "\ncheckpoint = %s\n", load)
 	b.WriteString(w.b.String())
 	return b.String()
 }

@@ -185,6 +185,9 @@ func dictHint(at string, cp *Checkpoint) string {
 	if near := nearestHint(at, paths); near != "" || len(paths) == 0 {
 		return near
 	}
+	if len(paths) == 1 && paths[0] == "" {
+		return "the file has one mapping, its root: leave at out"
+	}
 	more := ""
 	if len(paths) > 5 {
 		paths, more = paths[:5], ", …"

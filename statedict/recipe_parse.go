@@ -111,7 +111,7 @@ func follow(n *yaml.Node) *yaml.Node {
 
 func unknown(what, name string, known []string) (msg, hint string) {
 	msg = fmt.Sprintf("unknown %s %q", what, name)
-	if near := nearest(name, known); near != "" {
+	if near := Nearest(name, known); near != "" {
 		return msg + fmt.Sprintf(", did you mean %q?", near), ""
 	}
 	return msg, "known: " + strings.Join(known, ", ")
@@ -236,7 +236,7 @@ func (p *recipeParser) operation(op Op, k, v *yaml.Node) {
 	})
 	for _, f := range fields {
 		if f.required && !given[f.name] {
-			p.fail(k, fmt.Sprintf("%s needs %s", op.Name(), f.name), "")
+			p.fail(k, fmt.Sprintf("%s needs %q", op.Name(), f.name), "")
 		}
 	}
 }

@@ -2,8 +2,10 @@ package statedict
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/weightroom/weightroom/statedict/internal/safetensors"
@@ -18,6 +20,7 @@ import (
 //
 // The error is a *FormatError with the byte offset.
 func ParseKeyList(doc []byte) (*KeyList, error) {
+	doc = bytes.TrimPrefix(doc, []byte("\ufeff"))
 	p := &referenceParser{dec: json.NewDecoder(bytes.NewReader(doc))}
 	p.dec.UseNumber()
 	list, err := p.document()
@@ -28,6 +31,36 @@ func ParseKeyList(doc []byte) (*KeyList, error) {
 		return nil, err
 	}
 	return list, nil
+}
+
+// maxKeyList bounds the text of a list of keys, in bytes.
+const maxKeyList = 64 << 20
+
+// ReadKeyList reads the list of keys in a source that is no whole checkpoint: a JSON document as ParseKeyList takes it, or the
+// front of a safetensors file, whose header is there. ok is false when it is neither.
+func ReadKeyList(src Source) (list *KeyList, ok bool, err error) {
+	front := make([]byte, min(src.Size, 64))
+	if _, err := src.R.ReadAt(front, 0); err != nil && err != io.EOF {
+		return nil, false, &SourceError{Source: src.Name, Err: err}
+	}
+	off, n := int64(0), src.Size
+	if len(front) > 8 && front[8] == '{' {
+		if size := binary.LittleEndian.Uint64(front); size <= uint64(src.Size-8) {
+			off, n = 8, int64(size)
+		}
+	}
+	if start := bytes.TrimLeft(front[off:], " \t\r\n\ufeff"); off == 0 && (len(start) == 0 || start[0] != '{' && start[0] != '[') {
+		return nil, false, nil
+	}
+	if n > maxKeyList {
+		return nil, true, &LimitError{Limit: "reference bytes", Got: n, Max: maxKeyList, Offset: -1}
+	}
+	doc := make([]byte, n)
+	if _, err := src.R.ReadAt(doc, off); err != nil && err != io.EOF {
+		return nil, true, &SourceError{Source: src.Name, Err: err}
+	}
+	list, err = ParseKeyList(doc)
+	return list, true, err
 }
 
 type referenceParser struct{ dec *json.Decoder }

@@ -168,12 +168,13 @@ func (s *pickleScan) streams(c *torchfile.Cursor, record string, most int) error
 			return err
 		}
 		base := c.Off()
-		var rep *pickle.Report
+		stream := pickle.NewStream(&pickle.Options{Limits: s.op.opt.pickleLimits()})
+		rep := stream.Report()
 		var window []byte
 		var fault error
-		_, err := c.Pickle(limit, func(w []byte) (int64, error) {
+		_, err := c.Pickle(limit, func(w []byte) (n int64, err error) {
 			window = w
-			rep, fault = pickle.Scan(w, s.op.opt.pickleLimits())
+			n, fault = stream.Extend(w)
 			var pe *pickle.Error
 			switch {
 			case errors.As(fault, &pe) && pe.More:
@@ -181,7 +182,7 @@ func (s *pickleScan) streams(c *torchfile.Cursor, record string, most int) error
 			case fault != nil:
 				return int64(len(w)), nil
 			}
-			return int64(rep.Len), nil
+			return n, nil
 		})
 		var re *torchfile.ReadError
 		if errors.As(err, &re) {

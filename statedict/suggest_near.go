@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// nearest is the candidate that a misspelt name most likely means, "" when none is close.
-func nearest(name string, candidates []string) string {
+// Nearest is the candidate that a misspelt name most likely means, "" when none is close.
+func Nearest(name string, candidates []string) string {
 	best, cost := "", max(2, len(name)/3)+1
 	for _, c := range candidates {
 		if d := editDistance(name, c, cost); d < cost {
@@ -18,7 +18,7 @@ func nearest(name string, candidates []string) string {
 }
 
 func nearestHint(name string, candidates []string) string {
-	if c := nearest(name, candidates); c != "" {
+	if c := Nearest(name, candidates); c != "" {
 		return fmt.Sprintf("did you mean %q?", c)
 	}
 	return ""

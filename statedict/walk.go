@@ -209,12 +209,12 @@ func (cp *Checkpoint) index() {
 	objects := false
 	values, written := cp.walk(visitor{
 		tensor: func(at place, node pickle.Value) {
-			e := Entry{Dict: at.dict, Key: at.key, node: node}
+			cp.Entries = append(cp.Entries, Entry{Dict: at.dict, Key: at.key, node: node})
+			e := &cp.Entries[len(cp.Entries)-1]
 			e.View, e.Info = cp.view(node)
-			found.tensor(cp, &e)
+			found.tensor(cp, e)
 			found.name(at)
-			cp.use(&e)
-			cp.Entries = append(cp.Entries, e)
+			cp.use(e)
 		},
 		leaf: func(at place, _ pickle.Value) { found.name(at) },
 		enter: func(at place, n pickle.Value) bool {

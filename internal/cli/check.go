@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -31,8 +32,8 @@ func (e *env) checkCommand() *cobra.Command {
 		Short: "Say what load_state_dict would say, and what recipe would make it fit",
 		Long: `Say what load_state_dict(strict=True) would say: missing keys, unexpected keys, other shapes.
 
-REFERENCE is what the model expects: another checkpoint, a pickled module, a safetensors file, a shard index, or a JSON object of
-key to shape. --error takes the text of PyTorch's "Error(s) in loading state_dict for ..." instead, from a file or - for standard
+REFERENCE is what the model expects: another checkpoint, a pickled module, TorchScript, a safetensors file or just its header, a
+shard index, or a JSON object of key to shape; - for standard input. --error takes the text of PyTorch's "Error(s) in loading state_dict for ..." instead, from a file or - for standard
 input; it may be cut off. A dtype that differs is reported and loads all the same. The exit code is 3 when the keys differ.`,
 		Args: minArgs(1, "FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -65,7 +66,7 @@ input; it may be cut off. A dtype that differs is reported and loads all the sam
 			var want *statedict.KeyList
 			if pasted != nil {
 				want = pasted.Reference(got)
-			} else if want, err = e.reference(cmd, &o); err != nil {
+			} else if want, err = e.reference(cmd.Context(), o.against); err != nil {
 				return err
 			}
 			inc := statedict.CompareKeys(want, got)
@@ -112,24 +113,44 @@ func recipeOf(s *statedict.Suggestion) *statedict.Recipe {
 	return s.Recipe
 }
 
-// maxReference bounds a JSON reference and a pasted error, in bytes.
-const maxReference = 64 << 20
+// maxText bounds a recipe and a pasted error, in bytes.
+const maxText = 64 << 20
 
-// reference reads what the model expects.
-func (e *env) reference(cmd *cobra.Command, o *checkOptions) (*statedict.KeyList, error) {
-	if strings.HasSuffix(o.against, ".json") {
-		doc, err := e.readText(o.against)
-		if err != nil {
-			return nil, err
-		}
-		return statedict.ParseKeyList(doc)
-	}
-	ref, set, err := e.open(cmd.Context(), []string{o.against})
+// reference reads what the model expects: a checkpoint, or a list of keys.
+func (e *env) reference(ctx context.Context, path string) (*statedict.KeyList, error) {
+	set, err := e.files([]string{path})
 	if err != nil {
+		if list, ok := indexAlone(path); ok {
+			return list, nil
+		}
 		return nil, err
 	}
 	defer set.Close()
-	return ref.KeyList("", false)
+	cp, err := (&statedict.Options{Lenient: e.lenient}).Open(ctx, set.Sources...)
+	if err == nil {
+		return cp.KeyList("", false)
+	}
+	if len(set.Sources) == 1 {
+		if list, ok, listErr := statedict.ReadKeyList(set.Sources[0]); ok {
+			return list, listErr
+		}
+	}
+	return nil, inFile([]string{path}, err)
+}
+
+// indexAlone reads an index whose shards are not beside it: it knows the keys, not their shapes.
+func indexAlone(path string) (*statedict.KeyList, bool) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, false
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return nil, false
+	}
+	list, ok, err := statedict.ReadKeyList(statedict.Source{Name: path, R: f, Size: info.Size()})
+	return list, ok && err == nil
 }
 
 func (e *env) readText(path string) ([]byte, error) {
@@ -142,9 +163,9 @@ func (e *env) readText(path string) ([]byte, error) {
 		defer f.Close()
 		in = f
 	}
-	text, err := io.ReadAll(io.LimitReader(in, maxReference+1))
-	if err == nil && len(text) > maxReference {
-		err = &statedict.LimitError{Limit: "reference bytes", Got: int64(len(text)), Max: maxReference, Offset: -1}
+	text, err := io.ReadAll(io.LimitReader(in, maxText+1))
+	if err == nil && len(text) > maxText {
+		err = &statedict.LimitError{Limit: "text bytes", Got: int64(len(text)), Max: maxText, Offset: -1}
 	}
 	return text, err
 }

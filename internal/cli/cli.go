@@ -33,6 +33,7 @@ type env struct {
 	in          io.Reader
 	out, err    io.Writer
 	lenient     bool
+	quiet       bool
 	maxUnpacked string
 }
 
@@ -49,7 +50,7 @@ func Main(args []string, in io.Reader, out, errOut io.Writer) int {
 	defer stop()
 	e := &env{in: in, out: out, err: errOut}
 	root := e.root()
-	root.SetArgs(args)
+	root.SetArgs(joinBools(args))
 	err := root.ExecuteContext(ctx)
 	if err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = errInterrupted
@@ -67,6 +68,7 @@ FILE is a checkpoint, several shards of one, an index JSON, a folder that holds 
 Nothing in a file is ever run.
 
 Exit codes: 0 done; 1 failed; 2 usage; 3 check or diff found differences, or scan found something outside the safe list.`,
+		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -80,16 +82,22 @@ Exit codes: 0 done; 1 failed; 2 usage; 3 check or diff found differences, or sca
 			return &usageError{msg: msg, hint: "weightroom --help lists the commands"}
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRun: func(cmd *cobra.Command, _ []string) {
+			if asJSON, _ := cmd.Flags().GetBool("json"); e.quiet && !asJSON {
+				e.out = io.Discard
+			}
+		},
 	}
 	root.SuggestionsMinimumDistance = 2
 	root.SetIn(e.in)
 	root.SetOut(e.out)
 	root.SetErr(e.err)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return &usageError{msg: err.Error(), hint: "weightroom " + cmd.Name() + " --help lists the flags"}
+		return &usageError{msg: err.Error() + nearestFlag(cmd, err), hint: cmd.CommandPath() + " --help lists the flags"}
 	})
 	root.PersistentFlags().BoolVar(&e.lenient, "lenient", false, "open a file that two readers could understand differently; it cannot be edited")
-	root.PersistentFlags().StringVar(&e.maxUnpacked, "max-unpacked", "", "most bytes that a gzip or zstd FILE may unpack to (default 64 times its size, at least 1GiB)")
+	root.PersistentFlags().BoolVarP(&e.quiet, "quiet", "q", false, "print nothing but errors and what --json asks for; the exit code answers")
+	root.PersistentFlags().StringVar(&e.maxUnpacked, "max-unpacked", "", "most bytes (`SIZE`) that a gzip or zstd FILE may unpack to (default 64 times its size, at least 1GiB)")
 	root.AddCommand(e.lsCommand(), e.showCommand(), e.editCommand(), e.checkCommand(), e.diffCommand(), e.scanCommand(), e.verifyCommand(), e.serveCommand())
 	return root
 }

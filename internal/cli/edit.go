@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -48,10 +47,10 @@ The output appears whole or not at all: it is written beside OUT, synced, read b
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.StringVarP(&o.out, "output", "o", "", "the `FILE` to write")
-	f.StringVar(&o.recipe, "recipe", "", "run the steps of this recipe `FILE` first (YAML or JSON), or of a ready-made one: "+presetNames())
+	f.StringVar(&o.recipe, "recipe", "", "run the steps of this recipe `FILE` first (YAML or JSON, - for standard input), or of a ready-made one: "+strings.Join(presets(), ", "))
 	f.StringVar(&o.at, "at", "", "`PATH` of the mapping to work on (default: found, and reported)")
 	ops.register(f)
-	f.StringVar(&o.format, "format", "", "torch, torch-legacy, safetensors, npz or gguf (default: by OUT's ending)")
+	f.StringVar(&o.format, "format", "", "`FORMAT`: torch, torch-legacy, safetensors, npz or gguf (default: by OUT's ending)")
 	f.StringVar(&o.maxShard, "max-shard-size", "", "split the output into files of at most `SIZE`, like 5GB, with an index")
 	f.BoolVar(&o.dryRun, "dry-run", false, "say what would be done and written, and write nothing")
 	f.BoolVar(&o.force, "force", false, "replace OUT where it exists")
@@ -65,7 +64,7 @@ func (e *env) edit(ctx context.Context, paths []string, o *editFlags, ops *opLis
 	if o.out == "" && !o.dryRun {
 		return &usageError{msg: "missing -o OUT", hint: "name the file to write, or use --dry-run"}
 	}
-	recipe, err := o.wholeRecipe(ops)
+	recipe, err := e.wholeRecipe(o, ops)
 	if err != nil {
 		return err
 	}
@@ -89,8 +88,12 @@ func (e *env) edit(ctx context.Context, paths []string, o *editFlags, ops *opLis
 	if err != nil {
 		return err
 	}
+	name := ""
+	if o.out != "" {
+		name = filepath.Base(o.out)
+	}
 	plan, err := statedict.NewPlan(edited, format, &statedict.PlanOptions{
-		Name: filepath.Base(o.out), MaxShardSize: maxShard, AllowUnsafe: o.allowUnsafe, AllowExpanded: o.allowExpanded})
+		Name: name, MaxShardSize: maxShard, AllowUnsafe: o.allowUnsafe, AllowExpanded: o.allowExpanded})
 	if err != nil {
 		return err
 	}
@@ -147,12 +150,16 @@ func sumUp(r *statedict.Report, plan *statedict.Plan) {
 }
 
 // wholeRecipe is the recipe file's steps, then those of the flags.
-func (o *editFlags) wholeRecipe(ops *opList) (*statedict.Recipe, error) {
+func (e *env) wholeRecipe(o *editFlags, ops *opList) (*statedict.Recipe, error) {
 	recipe := &statedict.Recipe{}
 	if o.recipe != "" {
-		doc, err := os.ReadFile(o.recipe)
-		if ready, ok := statedict.PresetRecipe(o.recipe); ok && errors.Is(err, fs.ErrNotExist) {
-			doc, err = ready.YAML(), nil
+		doc, err := e.readText(o.recipe)
+		if errors.Is(err, fs.ErrNotExist) {
+			if ready, ok := statedict.PresetRecipe(o.recipe); ok {
+				doc, err = ready.YAML(), nil
+			} else if near := statedict.Nearest(o.recipe, presets()); near != "" {
+				return nil, &usageError{msg: fmt.Sprintf("no recipe %q, neither a file nor a ready-made one", o.recipe), hint: fmt.Sprintf("did you mean %q?", near)}
+			}
 		}
 		if err != nil {
 			return nil, err
@@ -164,7 +171,7 @@ func (o *editFlags) wholeRecipe(ops *opList) (*statedict.Recipe, error) {
 	if len(ops.steps) > 0 {
 		flags, err := ops.recipe()
 		if err != nil {
-			return nil, &usageError{msg: err.Error(), hint: statedict.Hint(err)}
+			return nil, &usageError{msg: withoutPlaces(err), hint: statedict.Hint(err)}
 		}
 		recipe.Steps = append(recipe.Steps, flags.Steps...)
 	}
@@ -174,14 +181,14 @@ func (o *editFlags) wholeRecipe(ops *opList) (*statedict.Recipe, error) {
 	return recipe, nil
 }
 
-func presetNames() string {
-	var names []string
+// presets are the names of the ready-made recipes that are complete.
+func presets() (names []string) {
 	for _, p := range statedict.Presets() {
 		if p.Ask == "" {
 			names = append(names, p.Name)
 		}
 	}
-	return strings.Join(names, ", ")
+	return names
 }
 
 // output is the format and the shard size: flags first, then the recipe, then OUT's ending.

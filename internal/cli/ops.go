@@ -2,7 +2,9 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -98,7 +100,7 @@ func (l *opList) register(flags *pflag.FlagSet) {
 func wholeStep(v string) (any, error) {
 	recipe, err := statedict.ParseRecipe([]byte("steps: [" + v + "]"))
 	if err != nil {
-		return nil, err
+		return nil, errors.New(withoutPlaces(err))
 	}
 	text, err := json.Marshal(recipe)
 	if err != nil {
@@ -112,6 +114,13 @@ func wholeStep(v string) (any, error) {
 		return nil, fmt.Errorf("one step expected, found %d", len(doc.Steps))
 	}
 	return doc.Steps[0], nil
+}
+
+var placeInRecipe = regexp.MustCompile(`recipe: line \d+, column \d+: `)
+
+// withoutPlaces is the text of an error about a recipe that came from flags: its lines and columns are none of the user's.
+func withoutPlaces(err error) string {
+	return strings.ReplaceAll(placeInRecipe.ReplaceAllString(err.Error(), ""), "\n", "; ")
 }
 
 func boolean(v string) (any, error) {

@@ -30,7 +30,7 @@ func (e *env) serveCommand() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&o.Addr, "addr", "127.0.0.1:8080", "`HOST:PORT` to listen on; port 0 takes a free one")
 	f.StringVar(&o.Root, "root", "", "also serve the API over the checkpoints below this `DIR`")
-	f.StringVar(&o.Token, "token", "", "what requests must carry; made and printed where the address is not a loopback one")
+	f.StringVar(&o.Token, "token", "", "a `TEXT` that requests must carry; made and printed where the address is not a loopback one")
 	f.StringVar(&o.Web, "web", "", "serve the page from this `DIR` instead of the built-in one")
 	f.StringSliceVar(&o.Hosts, "host", nil, "further `NAME`s that requests may use for this server")
 	f.StringSliceVar(&o.Embed, "embed", nil, "`ORIGIN`s whose pages may frame this one, like https://docs.example.org")

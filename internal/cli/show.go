@@ -55,7 +55,7 @@ func (e *env) showCommand() *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.BoolVar(&asJSON, "json", false, "one JSON document on stdout")
-	f.IntVar(&opt.Values, "values", opt.Values, "how many of the first elements to show")
+	f.IntVar(&opt.Values, "values", opt.Values, "how many (`N`) of the first elements to show")
 	f.IntVar(&opt.Bins, "histogram", 0, "a histogram with so many `BINS`")
 	return cmd
 }

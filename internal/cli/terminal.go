@@ -24,9 +24,9 @@ func colour(w io.Writer) bool {
 	return terminal(w) && colorprofile.Detect(w, os.Environ()) > colorprofile.ASCII
 }
 
-// progress draws a bar on a terminal and does nothing elsewhere. done ends it, whether or not it is full.
+// progress draws a bar on a terminal, unless --quiet, and does nothing elsewhere. done ends it, whether or not it is full.
 func (e *env) progress(what string, total int64) (update func(int64), done func()) {
-	if !terminal(e.err) || total == 0 {
+	if e.quiet || !terminal(e.err) || total == 0 {
 		return nil, func() {}
 	}
 	p := mpb.New(mpb.WithOutput(e.err), mpb.WithWidth(40))

@@ -50,6 +50,14 @@ func appendEscape(b []byte, r rune) []byte {
 	return append(b, '\\', 'u', hex[r>>12&15], hex[r>>8&15], hex[r>>4&15], hex[r&15])
 }
 
+// plain are the bytes that a JSON string holds as they are.
+var plain = func() (t [256]bool) {
+	for c := 0x20; c < 0x7f; c++ {
+		t[c] = c != '"' && c != '\\'
+	}
+	return t
+}()
+
 // AppendString appends s as a JSON string. What a terminal could act on is escaped as well, although JSON would allow it;
 // a lone surrogate that Python kept ("surrogatepass") comes out as its \uXXXX, other bytes that are no UTF-8 as U+FFFD.
 func AppendString(b []byte, s string) []byte {
@@ -57,7 +65,7 @@ func AppendString(b []byte, s string) []byte {
 	start := 0
 	for i := 0; i < len(s); {
 		c := s[i]
-		if c >= 0x20 && c < 0x7f && c != '"' && c != '\\' {
+		if plain[c] {
 			i++
 			continue
 		}

@@ -1,6 +1,7 @@
 package listing
 
 import (
+	"fmt"
 	"io"
 	"strconv"
 
@@ -23,7 +24,15 @@ func Find(cp *statedict.Checkpoint, name string) (*statedict.Entry, error) {
 	}
 	switch len(also) {
 	case 0:
-		return nil, &statedict.KeyError{Op: "show", Keys: []string{name}, Msg: "no such key:", Hint: "weightroom ls lists the keys"}
+		hint := "weightroom ls lists the keys"
+		paths := make([]string, len(cp.Entries))
+		for i := range cp.Entries {
+			paths[i] = cp.Entries[i].Path()
+		}
+		if near := statedict.Nearest(name, paths); near != "" {
+			hint = fmt.Sprintf("did you mean %q?", near)
+		}
+		return nil, &statedict.KeyError{Op: "show", Keys: []string{name}, Msg: "no such key:", Hint: hint}
 	case 1:
 		return found, nil
 	}

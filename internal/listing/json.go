@@ -132,9 +132,15 @@ func appendEntry(b []byte, cp *statedict.Checkpoint, e *statedict.Entry, names [
 	b = append(b, `{"dict": `...)
 	b = AppendString(b, e.Dict)
 	b = append(b, `, "key": `...)
+	from := len(b)
 	b = AppendString(b, e.Key)
+	to := len(b)
 	b = append(b, `, "path": `...)
-	b = AppendString(b, e.Path())
+	if e.Dict == "" { // the two are one
+		b = append(b, b[from:to]...)
+	} else {
+		b = AppendString(b, e.Path())
+	}
 	b = append(b, `, `...)
 	b = appendView(b, &e.View, DType(e), NBytes(e), names)
 	device, layout := "", "strided"
@@ -322,16 +328,21 @@ func appendInts(b []byte, v []int64) []byte {
 // are storages of one key that lie inside each other; they keep the one name.
 func storageNames(cp *statedict.Checkpoint) []string {
 	names := make([]string, len(cp.Storages))
+	distinct := true // torch numbers them
+	for i := range cp.Storages {
+		if names[i] = cp.Storages[i].Key; names[i] == "" {
+			names[i] = strconv.Itoa(i)
+		}
+		distinct = distinct && (i == 0 || shorter(names[i-1], names[i]))
+	}
+	if distinct {
+		return names
+	}
 	owner := make(map[string]int, len(cp.Storages))
 	for i := range cp.Storages {
-		s := &cp.Storages[i]
-		name := s.Key
-		if name == "" {
-			name = strconv.Itoa(i)
-		}
+		s, name := &cp.Storages[i], names[i]
 		if j, taken := owner[name]; taken {
 			if overlap(s, &cp.Storages[j]) {
-				names[i] = name
 				continue
 			}
 			if s.Data.Source != nil {
@@ -346,6 +357,9 @@ func storageNames(cp *statedict.Checkpoint) []string {
 	}
 	return names
 }
+
+// shorter tells whether a comes before b in the order of numbers: what ascends in it has no two alike.
+func shorter(a, b string) bool { return len(a) < len(b) || len(a) == len(b) && a < b }
 
 // overlap tells whether two storages are windows of the same bytes.
 func overlap(a, b *statedict.Storage) bool {

@@ -43,6 +43,8 @@ func TestAxe(t *testing.T) {
 	b.str("document.querySelector('.shrink summary').click()")
 	b.until("document.querySelectorAll('.saving-line').length > 0")
 	check("shrink report")
+	b.openMap()
+	check("map")
 	b.click("rename")
 	check("operation")
 	b.click("export")

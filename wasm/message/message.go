@@ -22,7 +22,7 @@ const (
 	Export  = "export"   // PlanRequest -> Exported and one Blob a file, with Progress on the way
 	Attach  = "attach"   // AttachRequest and File handles -> Attached
 	Check   = "check"    // CheckRequest -> Checked
-	Diff    = "diff"     // CheckRequest -> Diffed
+	Diff    = "diff"     // DiffRequest -> Diffed, with Progress on the way
 	Loss    = "loss"     // PreviewRequest -> Lost, with Progress on the way
 	Verify  = "verify"   // VerifyRequest and File handles of what was saved -> nothing
 	Close   = "close"    // CloseRequest -> nothing

@@ -30,31 +30,35 @@ type CheckRequest struct {
 	Against string
 }
 
-// Checked is what load_state_dict would say, and the recipe that would help.
+// Checked is what load_state_dict would say of the mapping At, and the recipe that would help.
 type Checked struct {
+	At string
+	Fit
+	Suggestion *Suggestion
+}
+
+// Fit is how keys fit a reference.
+type Fit struct {
 	OK         int // keys
 	Missing    []string
 	Unexpected []string
 	Mismatched []Mismatch
-	Suggestion *Suggestion
 }
 
 // Mismatch is a key with two shapes, as torch writes them.
 type Mismatch struct{ Key, Want, Got string }
 
-// Suggestion is a recipe document that brings Matched of Wanted keys into place, with what each step gains.
+// Suggestion is a recipe document that brings Matched of Wanted keys into place, with what each step gains, what would be
+// said after it, and the grounds for it: the pairs least sure first, at most maxPairs of AllPairs.
 type Suggestion struct {
 	Recipe                  json.RawMessage
 	Before, Matched, Wanted int
 	Compatible              bool
 	Steps                   []statedict.StepGain
 	Ambiguous               []statedict.AmbiguousKey
-}
-
-// Diffed are the differences of two files, at most maxDiff of each kind, and how many there are.
-type Diffed struct {
-	OnlyHere, OnlyThere, Changed    int
-	ListHere, ListThere, ListChange []string
+	Pairs                   []statedict.SuggestedPair
+	AllPairs                int
+	After                   *Fit
 }
 
 // Lost is what the casts of a step lose.

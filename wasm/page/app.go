@@ -24,14 +24,18 @@ type app struct {
 	worker  *client
 	open    *workspace // nil before the first file
 	tree    *treeView
+	bar     *selectionBar
 	panel   panel // the open operation or export; nil for none
 	place   place
 	shrink  shrink
 	inspect inspector
+	maps    *maps
 
 	others    []*attachment // beside the open file
 	reference reference
+	diff      differ
 
+	meter   meter
 	jobs    chan job
 	waiting int // jobs not done
 	cancel  context.CancelFunc
@@ -57,6 +61,7 @@ type workspace struct {
 type job struct {
 	work func(ctx context.Context) error
 	fail func(error)
+	own  bool // it shows its progress itself
 }
 
 // panel is a form in the side panel.
@@ -80,14 +85,18 @@ func Run() {
 	a.labelAll()
 	a.startWorker()
 	a.tree = newTreeView(a)
+	a.maps = newMaps(a)
 	a.listen()
 	a.listenKeys()
 	a.listenDrop()
 	a.listenSteps()
+	a.listenPresets()
 	a.listenOthers()
 	a.listenReference()
+	a.listenDiff()
 	a.listenTheme()
 	a.listenShrink()
+	a.listenSelection()
 	a.listenLeave()
 	a.listenLanguage(lang)
 	a.drawStatus("")
@@ -152,7 +161,9 @@ func (a *app) work() {
 	for j := range a.jobs {
 		ctx, cancel := context.WithCancel(context.Background())
 		a.cancel, a.asked = cancel, false
+		a.beginMeter(j.own)
 		err := j.work(ctx)
+		a.endMeter()
 		cancel()
 		a.cancel = nil
 		a.waiting--

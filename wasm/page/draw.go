@@ -27,10 +27,14 @@ func (a *app) draw() {
 	document.Set("title", name+" – Weightroom")
 	a.drawSummary()
 	a.readShrink()
+	a.maps.read()
 	a.drawChooser()
 	a.drawSteps()
 	a.drawFindings()
 	a.checkSoon()
+	if a.diff.with != nil && !a.diff.busy {
+		a.compareFiles(false)
+	}
 }
 
 func (a *app) drawSummary() {
@@ -85,6 +89,8 @@ func (a *app) drawSteps() {
 		list.AppendChild(li)
 	}
 	show(role("recipe-actions"), w.recipe.Done > 0)
+	show(find(root, "[data-action=copy-python]"), w.torchReads())
+	a.drawPresets()
 	show(role("no-steps"), len(w.recipe.Steps) == 0)
 	n := ""
 	if len(w.recipe.Steps) > 0 {
@@ -99,6 +105,8 @@ func (a *app) drawSteps() {
 func (a *app) effect(s *message.Step) string {
 	gone := s.Before - s.After
 	switch {
+	case s.Op == "drop_objects":
+		return a.text.Text("preview.objects", "objects", a.text.Count("preset.objects", int64(s.Touched), count(s.Touched)))
 	case s.Renamed > 0 && gone > 0:
 		return a.text.Text("preview.both", "renamed", a.keys(s.Renamed), "gone", count(gone), "left", count(s.After))
 	case s.Renamed > 0:
@@ -203,12 +211,16 @@ func (a *app) drawStatus(text string) {
 // drawOpening shows that a file is being opened: in the middle when nothing else is, else in the line at the bottom.
 func (a *app) drawOpening(name string, p message.Progress) {
 	text := a.text.Text("status.opening", "name", model.Visible(name))
+	a.report(text, p)
 	if a.open != nil {
 		a.drawStatus(text)
 		return
 	}
 	root.SetAttribute("data-opening", "")
 	show(role("opening"), true)
+	if p.Done > 0 {
+		text += " " + a.paced(&a.meter.pace, p)
+	}
 	setText(role("opening-text"), text)
 	setProgress(role("opening-bar"), p.Done, p.Total)
 }

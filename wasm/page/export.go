@@ -23,7 +23,7 @@ type exporter struct {
 	problem error    // of the last plan
 	roots   []string // what the format can't hold
 	saving  bool
-	started time.Time
+	pace    model.Pace
 }
 
 // endings is the usual ending of a file of each format.
@@ -210,8 +210,12 @@ func (e *exporter) submit() {
 	setDisabled(find(e.el, "[data-action=apply]"), true)
 	target := pickTarget(req.Name)
 	a.run(job{
+		own: true,
 		work: func(ctx context.Context) error {
 			err := e.save(ctx, req, target)
+			if err != nil {
+				target.discard()
+			}
 			e.saving = false
 			show(find(e.el, ".saving"), false)
 			setDisabled(find(e.el, "[data-action=apply]"), false)
@@ -233,7 +237,7 @@ func (e *exporter) save(ctx context.Context, req message.PlanRequest, target *ta
 		return err
 	}
 	show(find(e.el, ".saving"), true)
-	e.started = time.Now()
+	e.pace.Begin()
 	e.drawProgress(message.Progress{Phase: "plan"})
 	var out message.Exported
 	got, err := a.worker.do(ctx, message.Export, req, &out, nil, e.drawProgress)
@@ -242,7 +246,7 @@ func (e *exporter) save(ctx context.Context, req message.PlanRequest, target *ta
 	}
 	w.state.BytesRead = max(w.state.BytesRead, out.BytesRead)
 	total := int64(0)
-	e.started = time.Now()
+	e.pace.Begin()
 	for i, blob := range got.blobs {
 		total += out.Files[i].Size
 		if err := target.write(ctx, i, out.Files[i].Name, blob, func(done, size int64) {
@@ -282,8 +286,7 @@ func (e *exporter) drawProgress(p message.Progress) {
 	if e.app.asked {
 		text = "export.phase.stop"
 	}
-	speed := float64(p.Done) / max(time.Since(e.started).Seconds(), 0.001)
-	setText(find(e.el, ".saving-text"), e.app.text.Text(text, "done", model.Bytes(p.Done), "total", model.Bytes(p.Total), "speed", model.Bytes(int64(speed))))
+	setText(find(e.el, ".saving-text"), e.app.text.Text(text, "pace", e.app.paced(&e.pace, p)))
 	setProgress(find(e.el, ".saving .progress"), p.Done, p.Total)
 }
 

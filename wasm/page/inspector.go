@@ -65,6 +65,7 @@ func (a *app) listenTheme() {
 		if h := a.inspect.heat; h != nil && h.heat != nil && len(h.heat.Values) > 0 {
 			h.draw()
 		}
+		a.maps.draw()
 	})
 }
 

@@ -221,10 +221,13 @@ var shortcuts = []struct {
 	{[]string{"n", "N"}, "help.next"},
 	{[]string{"F2"}, "help.rename"},
 	{[]string{"Delete"}, "help.drop"},
+	{[]string{"Enter", "Esc"}, "help.map"},
+	{[]string{"+", "−"}, "help.zoom"},
 	{[]string{"Ctrl", "C"}, "help.copy"},
 	{[]string{"Ctrl", "O"}, "help.open"},
 	{[]string{"Ctrl", "S"}, "help.export"},
 	{[]string{"Ctrl", "Z", "⇧"}, "help.undo"},
+	{[]string{"Alt", "↑", "↓"}, "help.step"},
 	{[]string{"Esc"}, "help.escape"},
 	{[]string{"?"}, "help.help"},
 }

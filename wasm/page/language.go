@@ -78,6 +78,7 @@ func (a *app) speak(tag string) {
 		r.node, r.cells, r.tags = nil, "", ""
 	}
 	a.inspect.forget()
+	a.bar.view = nil
 	a.tree.refresh()
 	a.readCode()
 }

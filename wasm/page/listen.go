@@ -86,7 +86,10 @@ func (a *app) act(action string) {
 	a.actPlace(action)
 	a.actSteps(action)
 	a.actReference(action)
+	a.actDiff(action)
 	a.actInspector(action)
+	a.actSelection(action)
+	a.actMap(action)
 }
 
 // choose opens the browser's file dialog.

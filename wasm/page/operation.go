@@ -23,6 +23,7 @@ type operation struct {
 	fields []element // the labels, in the order of spec.Fields
 	asked  int       // previews asked for; older answers are dropped
 	edits  int       // the step that this replaces, 1-based; 0 for a new one
+	start  model.Op  // what it was opened with; its Lists stay as they are
 }
 
 // openOperation opens the form of an operation, or closes it if it is open.
@@ -35,25 +36,30 @@ func (a *app) openOperation(action string) {
 		return
 	}
 	spec := model.SpecOf(action)
-	var start map[string]string
+	start := model.Op{Spec: spec}
 	if a.tree.touched {
-		start = model.Fit(spec, a.tree.view.Current(), a.open.state.At)
+		picked := a.tree.view.Picked(a.open.state.At)
+		if fit := picked.Fit(spec); fit != nil {
+			start = *fit
+		}
 	}
-	a.openForm(spec, start, 0)
+	a.openForm(start, 0)
 }
 
-// openForm opens the form of spec with values in it. edits is the step that it will replace, from 1; 0 for a new step.
-func (a *app) openForm(spec *model.Spec, start map[string]string, edits int) {
+// openForm opens the form of an operation with its values in it. edits is the step that it will replace, from 1; 0 for a
+// new step.
+func (a *app) openForm(start model.Op, edits int) {
 	if !a.closePanel() {
 		return
 	}
-	o := &operation{app: a, spec: spec, el: clone("t-operation"), edits: edits}
+	spec := start.Spec
+	o := &operation{app: a, spec: spec, el: clone("t-operation"), edits: edits, start: start}
 	setText(find(o.el, ".panel-about"), a.text.Text("op."+spec.Action+".about"))
 	if edits > 0 {
 		setText(find(o.el, "[data-action=apply]"), a.text.Text("step.replace"))
 	}
 	for _, f := range spec.Fields {
-		o.addField(f, start[f.Name])
+		o.addField(f, start.Values[f.Name])
 	}
 	o.suggest()
 	a.openPanel(o, o.el)
@@ -105,6 +111,10 @@ func (o *operation) addField(f model.Field, start string) {
 		}
 	case f.Flag:
 		in.Set("checked", start == "true")
+	case o.start.Lists[f.Name] != nil:
+		n := len(o.start.Lists[f.Name])
+		in.Set("value", a.text.Count("field.list", int64(n), count(n)))
+		in.Set("readOnly", true)
 	default:
 		in.Set("value", start)
 	}
@@ -159,7 +169,7 @@ func (o *operation) close() bool {
 // suggest offers the prefixes that the file has.
 func (o *operation) suggest() {
 	chips := find(o.el, ".chips")
-	if o.spec.Action == "cast" {
+	if o.spec.Action == "cast" && o.start.Values == nil {
 		for _, r := range model.Casts {
 			b := textElement("button", o.app.text.Text("cast."+r.Text))
 			b.SetAttribute("type", "button")
@@ -173,8 +183,8 @@ func (o *operation) suggest() {
 			chips.AppendChild(b)
 		}
 		show(chips, true)
-		show(find(o.el, "[data-action=loss]"), true)
 	}
+	show(find(o.el, "[data-action=loss]"), o.spec.Action == "cast")
 	if o.spec.Action != "strip-prefix" && o.spec.Action != "extract" {
 		return
 	}
@@ -201,11 +211,18 @@ func (o *operation) op() model.Op {
 	for i, f := range o.spec.Fields {
 		in := find(o.fields[i], ".control")
 		values[f.Name] = value(in)
+		if o.start.Lists[f.Name] != nil {
+			values[f.Name] = o.start.Values[f.Name]
+		}
 		if f.Flag {
 			values[f.Name] = map[bool]string{true: "true"}[in.Get("checked").Bool()]
 		}
 	}
-	return model.Op{Spec: o.spec, Values: values}
+	op := model.Op{Spec: o.spec, Values: values, Lists: o.start.Lists}
+	if steps := o.app.open.recipe.Steps; o.edits > 0 && o.edits <= len(steps) {
+		op.Optional = steps[o.edits-1].Optional
+	}
+	return op
 }
 
 // changed asks for a preview of what the form says. An answer that another change has overtaken is dropped.

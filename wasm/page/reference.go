@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall/js"
 
+	"github.com/weightroom/weightroom/statedict"
 	"github.com/weightroom/weightroom/wasm/message"
 	"github.com/weightroom/weightroom/wasm/page/model"
 )
@@ -15,6 +16,7 @@ import (
 type reference struct {
 	with    *attachment // nil for nothing
 	checked message.Checked
+	at      string            // path of the mapping that is compared
 	marks   map[string]string // by path of a row: "unexpected" or "shape"; none for keys that fit
 	only    string            // the count that filters the tree
 }
@@ -45,7 +47,7 @@ func (a *app) checkSoon() {
 			a.showError(a.text.Text("reference.failed"), err)
 		} else {
 			a.reference.checked = got
-			a.reference.mark(w.state.At)
+			a.reference.mark(got.At)
 		}
 		a.drawReference()
 		a.filterFit()
@@ -53,7 +55,7 @@ func (a *app) checkSoon() {
 }
 
 func (r *reference) mark(at string) {
-	r.marks = map[string]string{}
+	r.at, r.marks = at, map[string]string{}
 	if at != "" {
 		at += "."
 	}
@@ -73,7 +75,7 @@ func (a *app) fit(n *model.Node) string {
 	if m := a.reference.marks[n.Path]; m != "" {
 		return m
 	}
-	if at := a.open.state.At; at != "" && !strings.HasPrefix(n.Path, at+".") {
+	if at := a.reference.at; at != "" && !strings.HasPrefix(n.Path, at+".") {
 		return ""
 	}
 	return "ok"
@@ -194,19 +196,73 @@ func (a *app) drawSuggestion() {
 		li.Get("classList").Call("add", "plain")
 		list.AppendChild(li)
 	}
-	for _, k := range s.Ambiguous {
-		if k.Dropped {
-			list.AppendChild(textElement("li", a.text.Text("suggestion.unsaid", "key", a.shown(k.Key))))
-			continue
-		}
-		candidates := make([]string, len(k.Candidates))
-		for i, c := range k.Candidates {
-			if candidates[i] = model.Visible(c); c == "" {
-				candidates[i] = a.text.Text("suggestion.root")
-			}
-		}
-		list.AppendChild(textElement("li", a.text.Text("suggestion.ambiguous", "key", a.shown(k.Key), "candidates", strings.Join(candidates, ", "))))
+	a.drawGrounds(s)
+}
+
+// drawGrounds shows what a suggestion rests on: which key becomes which, the least sure first, and what could be meant as
+// well. Then what load_state_dict would say after it.
+func (a *app) drawGrounds(s *message.Suggestion) {
+	pairs := role("suggestion-pairs")
+	clear(pairs)
+	for _, p := range s.Pairs {
+		li := clone("t-pair")
+		start, end := common(p.Got, p.Want)
+		marked(find(li, ".from"), p.Got, start, end)
+		marked(find(li, ".to"), p.Want, start, end)
+		sure := find(li, ".sure")
+		setText(sure, a.text.Text("suggestion.sure", "n", count(int(p.Sure*100+0.5))))
+		sure.Get("classList").Call("toggle", "doubt", p.Sure < 1)
+		pairs.AppendChild(li)
 	}
+	a.more(pairs, s.AllPairs-len(s.Pairs))
+	show(role("suggestion-all"), len(s.Pairs) > 0)
+	setText(role("suggestion-all-text"), a.text.Text("suggestion.pairs", "keys", a.keys(s.AllPairs)))
+	doubts := role("suggestion-doubts")
+	clear(doubts)
+	for _, k := range s.Ambiguous {
+		doubts.AppendChild(a.finding(statedict.Finding{Message: a.doubt(&k)}))
+	}
+	show(role("suggestion-after"), s.After != nil)
+	if s.After == nil {
+		return
+	}
+	setText(role("suggestion-after"), a.text.Text("suggestion.after", "ok", count(s.After.OK), "missing", count(len(s.After.Missing)),
+		"unexpected", count(len(s.After.Unexpected)), "shape", count(len(s.After.Mismatched))))
+	rest := role("suggestion-rest")
+	clear(rest)
+	const most = 100
+	line := func(kind, key, text string) {
+		li := clone("t-change")
+		setText(find(li, ".from"), a.shown(key))
+		setText(find(li, ".to"), text)
+		li.SetAttribute("data-fit", kind)
+		rest.AppendChild(li)
+	}
+	f := s.After
+	for _, k := range f.Missing[:min(most, len(f.Missing))] {
+		line("missing", k, a.text.Text("fit.missing"))
+	}
+	for _, k := range f.Unexpected[:min(most, len(f.Unexpected))] {
+		line("unexpected", k, a.text.Text("fit.unexpected"))
+	}
+	for _, m := range f.Mismatched[:min(most, len(f.Mismatched))] {
+		line("shape", m.Key, a.text.Text("fit.shapes", "got", m.Got, "want", m.Want))
+	}
+	a.more(rest, max(0, len(f.Missing)-most)+max(0, len(f.Unexpected)-most)+max(0, len(f.Mismatched)-most))
+}
+
+// doubt says what else could be meant, or what an error does not say.
+func (a *app) doubt(k *statedict.AmbiguousKey) string {
+	if k.Dropped {
+		return a.text.Text("suggestion.unsaid", "key", a.shown(k.Key))
+	}
+	candidates := make([]string, len(k.Candidates))
+	for i, c := range k.Candidates {
+		if candidates[i] = model.Visible(c); c == "" {
+			candidates[i] = a.text.Text("suggestion.root")
+		}
+	}
+	return a.text.Text("suggestion.ambiguous", "key", a.shown(k.Key), "candidates", strings.Join(candidates, ", "))
 }
 
 // takeSuggestion makes the suggested steps the next ones.
@@ -222,52 +278,12 @@ func (a *app) takeSuggestion() {
 	}
 	a.reference.only = ""
 	a.edit(func(own *model.Recipe) bool {
-		if own.Done == 0 && r.HasAt {
-			own.Take(r)
-		} else {
-			own.Push(r.Steps...)
+		if own.Done > 0 {
+			r.HasAt = false
 		}
+		own.Append(r)
 		return true
 	}, nil, nil)
-}
-
-// differences lists how two files differ.
-func (a *app) differences() {
-	w, x := a.open, a.reference.with
-	if w == nil || x == nil {
-		return
-	}
-	a.run(job{work: func(ctx context.Context) error {
-		var d message.Diffed
-		if _, err := a.worker.do(ctx, message.Diff, message.CheckRequest{Handle: w.about.Handle, Recipe: w.recipe.Document(), Against: x.Name}, &d, nil, nil); err != nil {
-			return err
-		}
-		list := role("diff-list")
-		clear(list)
-		for _, part := range []struct {
-			class string
-			keys  []string
-			n     int
-		}{{"here", d.ListHere, d.OnlyHere}, {"there", d.ListThere, d.OnlyThere}, {"changed", d.ListChange, d.Changed}} {
-			if part.n == 0 {
-				continue
-			}
-			head := textElement("li", a.text.Text("diff."+part.class, "keys", a.keys(part.n)))
-			head.SetClass("change more")
-			list.AppendChild(head)
-			for _, k := range part.keys {
-				li := clone("t-change")
-				li.Get("classList").Call("add", part.class)
-				setText(find(li, ".from"), a.shown(k))
-				list.AppendChild(li)
-			}
-			a.more(list, part.n-len(part.keys))
-		}
-		if d.OnlyHere+d.OnlyThere+d.Changed == 0 {
-			list.AppendChild(textElement("li", a.text.Text("diff.none")))
-		}
-		return nil
-	}})
 }
 
 // listenReference sets the controls of this part up.
@@ -297,11 +313,9 @@ func (a *app) actReference(action string) {
 		}
 	case "take-suggestion":
 		a.takeSuggestion()
-	case "differences":
-		a.differences()
 	case "stop-comparing":
 		a.reference = reference{}
-		clear(role("diff-list"))
+		a.closeDiff()
 		a.drawReference()
 		a.filterFit()
 	default:

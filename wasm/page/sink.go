@@ -6,6 +6,8 @@ import (
 	"context"
 	"syscall/js"
 	"time"
+
+	"github.com/weightroom/weightroom/wasm/message"
 )
 
 // piece is how many bytes of a Blob are written to a picked file at a time, so that progress shows and stopping works.
@@ -13,6 +15,9 @@ const piece = 32 << 20
 
 // reflex is less than a person needs to dismiss a dialog: a dialog that was dismissed sooner was never shown.
 const reflex = 400 * time.Millisecond
+
+// clockSlack is how much a file system's times are coarser than the clock, in milliseconds.
+const clockSlack = 2000
 
 // target is where an export goes: a file that the user picked, or the browser's downloads where there is no such dialog
 // (some browsers, frames of another site, a browser without a window).
@@ -61,7 +66,7 @@ func (t *target) write(ctx context.Context, i int, name string, blob js.Value, p
 	}
 	stream, err := await(t.handle.Call("createWritable"))
 	if err != nil {
-		return err
+		return writeError(err, blob)
 	}
 	size := int64(blob.Get("size").Float())
 	for at := int64(0); at < size; at += piece {
@@ -70,15 +75,49 @@ func (t *target) write(ctx context.Context, i int, name string, blob js.Value, p
 		}
 		if err != nil || ctx.Err() != nil {
 			await(stream.Call("abort")) // what was there before stays
-			if err == nil {
-				err = errCancelled
+			if ctx.Err() != nil {
+				return errCancelled
 			}
-			return err
+			return writeError(err, blob.Call("slice", float64(at), float64(at+1)))
 		}
 		progress(min(at+piece, size), size)
 	}
-	_, err = await(stream.Call("close"))
-	return err
+	if _, err = await(stream.Call("close")); err != nil {
+		return writeError(err, blob)
+	}
+	return nil
+}
+
+// writeError says what a browser's error while writing means. When the disk is full it complains of the side that reads as often
+// as of the one that writes; so sample, a part of what was to be written, is read once more.
+func writeError(err error, sample js.Value) error {
+	code := ""
+	switch errorName(err) {
+	case "QuotaExceededError":
+		code = "E_SPACE"
+	case "NotAllowedError", "NoModificationAllowedError":
+		code = "E_DENIED"
+	case "NotReadableError", "NotFoundError":
+		code = "E_SPACE"
+		if _, err := await(sample.Call("slice", 0, 1).Call("arrayBuffer")); err != nil {
+			code = "E_CHANGED"
+		}
+	default:
+		return err
+	}
+	return &message.Error{Code: code, Message: err.Error()}
+}
+
+// discard takes away the empty file that a dialog makes for a new name, after an export that failed. A file that was there
+// before stays.
+func (t *target) discard() {
+	if t.handle.IsUndefined() || t.handle.Get("remove").Type() != js.TypeFunction {
+		return
+	}
+	file, err := await(t.handle.Call("getFile"))
+	if err == nil && file.Get("size").Int() == 0 && int64(file.Get("lastModified").Float()) >= t.asked.UnixMilli()-clockSlack {
+		await(t.handle.Call("remove"))
+	}
 }
 
 // written is the saved file, to be looked at again; nil for a download, which the page can't read.

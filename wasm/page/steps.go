@@ -32,7 +32,7 @@ func (a *app) changeStep(what string, i int) {
 	switch what {
 	case "edit":
 		op := a.open.recipe.Steps[i]
-		a.openForm(op.Spec, op.Values, i+1)
+		a.openForm(op, i+1)
 	case "remove":
 		a.edit(func(r *model.Recipe) bool { return r.Remove(i) }, nil, nil)
 	case "up":
@@ -45,10 +45,12 @@ func (a *app) changeStep(what string, i int) {
 // moveStep puts a step elsewhere; the button that was pressed keeps the focus.
 func (a *app) moveStep(i, to int) {
 	a.edit(func(r *model.Recipe) bool { return r.Move(i, to) }, nil, func() {
-		b := root.Call("querySelector", "[data-role=steps] [data-index='"+itoa(to)+"'] [data-step="+map[bool]string{true: "up", false: "down"}[to < i]+"]")
-		if b.Truthy() {
-			b.Call("focus")
+		step := find(root, "[data-role=steps] [data-index='"+itoa(to)+"']")
+		b := find(step, "[data-step="+map[bool]string{true: "up", false: "down"}[to < i]+"]")
+		if b.Get("disabled").Bool() { // it is at an end now
+			b = find(step, "summary")
 		}
+		b.Focus()
 	})
 }
 
@@ -67,22 +69,50 @@ func (a *app) listenSteps() {
 		return n
 	}
 	steps := role("steps")
-	on(steps, "dragstart", func(ev js.Value) { from = index(ev) })
-	on(steps, "dragend", func(js.Value) { from = -1 })
+	unmark := func() {
+		for _, li := range list(steps.Call("querySelectorAll", ".step")) {
+			li.Get("classList").Call("remove", "dragged", "target-above", "target-below")
+		}
+	}
+	on(steps, "dragstart", func(ev js.Value) {
+		if from = index(ev); from >= 0 {
+			ev.Get("target").Get("classList").Call("add", "dragged")
+			ev.Get("dataTransfer").Set("effectAllowed", "move")
+		}
+	})
+	on(steps, "dragend", func(js.Value) {
+		from = -1
+		unmark()
+	})
 	on(steps, "dragover", func(ev js.Value) {
-		if from >= 0 {
-			ev.Call("preventDefault")
+		if from < 0 {
+			return
+		}
+		ev.Call("preventDefault")
+		unmark()
+		if to := index(ev); to >= 0 && to != from {
+			where := map[bool]string{true: "target-above", false: "target-below"}[to < from]
+			ev.Get("target").Call("closest", "[data-index]").Get("classList").Call("add", where)
 		}
 	})
 	on(steps, "drop", func(ev js.Value) {
-		to := index(ev)
-		if from < 0 || to < 0 || from == to {
+		to, i := index(ev), from
+		if i < 0 {
 			return
 		}
 		ev.Call("preventDefault")
 		ev.Call("stopPropagation")
-		if i := from; a.closePanel() {
+		if to >= 0 && to != i && a.closePanel() {
 			a.moveStep(i, to)
+		}
+	})
+	on(steps, "keydown", func(ev js.Value) {
+		by := map[string]int{"ArrowUp": -1, "ArrowDown": 1}[ev.Get("key").String()]
+		if i := index(ev); ev.Get("altKey").Bool() && by != 0 && i >= 0 {
+			ev.Call("preventDefault")
+			if to := i + by; to >= 0 && a.open != nil && to < a.open.recipe.Done && a.closePanel() {
+				a.moveStep(i, to)
+			}
 		}
 	})
 	on(find(root, "#recipe"), "change", func(ev js.Value) {
@@ -163,6 +193,8 @@ func (a *app) actSteps(action string) {
 			return
 		}
 		a.copyText(text, a.text.Text("command.copied"))
+	case "copy-python":
+		a.copyPython()
 	}
 }
 

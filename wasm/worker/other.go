@@ -1,10 +1,12 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -68,6 +70,11 @@ func attach(ctx context.Context, text string, srcs []statedict.Source) (*other, 
 	}
 	opts := statedict.Options{LazyHeaders: true}
 	cp, err := opts.Open(ctx, srcs...)
+	if err != nil && len(srcs) == 1 {
+		if keys, ok, keyErr := statedict.ReadKeyList(srcs[0]); ok && keyErr == nil {
+			return &other{keys: keys}, nil
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +113,13 @@ func (s *Session) Check(req *message.CheckRequest) (*message.Checked, error) {
 	if err != nil {
 		return nil, err
 	}
-	got, err := cp.KeyList(report.At, true)
+	at := report.At
+	if ref.pasted != nil {
+		if at = ref.pasted.Loaded(o.base); report.At != o.at {
+			at = report.At // the recipe chose another mapping
+		}
+	}
+	got, err := cp.KeyList(at, true)
 	if err != nil {
 		return nil, err
 	}
@@ -115,24 +128,60 @@ func (s *Session) Check(req *message.CheckRequest) (*message.Checked, error) {
 		return nil, err
 	}
 	inc := statedict.CompareKeys(want, got)
-	out := &message.Checked{Missing: inc.MissingKeys, Unexpected: inc.UnexpectedKeys}
-	for _, m := range inc.Mismatched {
-		out.Mismatched = append(out.Mismatched, message.Mismatch{Key: m.Key, Want: shape(m.WantShape), Got: shape(m.GotShape)})
-	}
-	out.OK = len(got.Keys) - len(inc.UnexpectedKeys) - len(inc.Mismatched)
+	out := &message.Checked{At: at, Fit: fit(got, inc)}
 	if inc.Compatible() {
 		return out, nil
 	}
-	found, err := statedict.Suggest(want, cp)
+	out.Suggestion, err = ref.suggest(want, cp)
+	return out, err
+}
+
+// fit is a comparison as the page shows it.
+func fit(got *statedict.KeyList, inc *statedict.Incompatible) message.Fit {
+	f := message.Fit{Missing: inc.MissingKeys, Unexpected: inc.UnexpectedKeys}
+	for _, m := range inc.Mismatched {
+		f.Mismatched = append(f.Mismatched, message.Mismatch{Key: m.Key, Want: shape(m.WantShape), Got: shape(m.GotShape)})
+	}
+	f.OK = len(got.Keys) - len(inc.UnexpectedKeys) - len(inc.Mismatched)
+	return f
+}
+
+// maxPairs and maxAmbiguous are how much of a suggestion's grounds is told.
+const (
+	maxPairs     = 500
+	maxAmbiguous = 50
+)
+
+// suggest looks for a recipe that helps and tries what load_state_dict would say after it; nil where there is none.
+func (o *other) suggest(want *statedict.KeyList, cp *statedict.Checkpoint) (*message.Suggestion, error) {
+	var found *statedict.Suggestion
+	var err error
+	if o.pasted != nil {
+		found, err = statedict.SuggestForError(o.pasted, cp)
+	} else {
+		found, err = statedict.Suggest(want, cp)
+	}
 	if err != nil || found == nil || found.Matched <= found.Before || len(found.Recipe.Steps) == 0 && !found.Recipe.HasAt {
-		return out, err
+		return nil, err
 	}
 	doc, err := json.Marshal(found.Recipe)
 	if err != nil {
 		return nil, err
 	}
-	out.Suggestion = &message.Suggestion{Recipe: doc, Before: found.Before, Matched: found.Matched, Wanted: found.Wanted,
-		Compatible: found.Compatible, Steps: found.Steps, Ambiguous: found.Ambiguous[:min(len(found.Ambiguous), 20)]}
+	pairs := slices.Clone(found.Pairs)
+	slices.SortStableFunc(pairs, func(a, b statedict.SuggestedPair) int { return cmp.Compare(a.Sure, b.Sure) })
+	out := &message.Suggestion{Recipe: doc, Before: found.Before, Matched: found.Matched, Wanted: found.Wanted, Compatible: found.Compatible,
+		Steps: found.Steps, Ambiguous: found.Ambiguous[:min(len(found.Ambiguous), maxAmbiguous)], Pairs: pairs[:min(len(pairs), maxPairs)], AllPairs: len(pairs)}
+	after, report, err := found.Recipe.Apply(cp, nil)
+	if err != nil {
+		return out, nil
+	}
+	list, err := after.KeyList(report.At, true)
+	if err != nil {
+		return nil, err
+	}
+	then := fit(list, statedict.CompareKeys(want, list))
+	out.After = &then
 	return out, nil
 }
 
@@ -144,7 +193,7 @@ func (o *other) keyList(base *statedict.Checkpoint) (*statedict.KeyList, error) 
 	case o.keys != nil:
 		return o.keys, nil
 	}
-	got, err := base.KeyList("", false)
+	got, err := base.KeyList(o.pasted.Loaded(base), true)
 	if err != nil {
 		return nil, err
 	}
@@ -160,38 +209,6 @@ func shape(dims []int64) string {
 		b.WriteString(strconv.FormatInt(d, 10))
 	}
 	return "(" + b.String() + ")"
-}
-
-// maxDiff is how many differences of each kind are listed.
-const maxDiff = 500
-
-// Diff compares the checkpoint after a recipe with another file, by names, shapes and dtypes.
-func (s *Session) Diff(ctx context.Context, req *message.CheckRequest) (*message.Diffed, error) {
-	o, err := s.handle(req.Handle)
-	if err != nil {
-		return nil, err
-	}
-	ref, err := s.other(req.Against)
-	if err != nil {
-		return nil, err
-	}
-	if ref.cp == nil {
-		return nil, &message.Error{Code: message.Internal, Message: "only checkpoints can be compared"}
-	}
-	cp, _, err := s.after(o, req.Recipe)
-	if err != nil {
-		return nil, err
-	}
-	d, err := statedict.DiffCheckpoints(ctx, cp, ref.cp, statedict.DiffOptions{})
-	if err != nil {
-		return nil, err
-	}
-	out := &message.Diffed{OnlyHere: len(d.OnlyInA), OnlyThere: len(d.OnlyInB), Changed: len(d.Changed)}
-	out.ListHere, out.ListThere = d.OnlyInA[:min(maxDiff, len(d.OnlyInA))], d.OnlyInB[:min(maxDiff, len(d.OnlyInB))]
-	for _, c := range d.Changed[:min(maxDiff, len(d.Changed))] {
-		out.ListChange = append(out.ListChange, c.Key)
-	}
-	return out, nil
 }
 
 // Loss reads what the casts of a step would read and counts what they could not keep.

@@ -113,6 +113,9 @@ func (w *worker) answer(j *job) (reply any, rows []message.Row, blobs []any, err
 	if reply, ok, err := w.answerInspector(j); ok {
 		return reply, nil, nil, err
 	}
+	if reply, ok, err := w.answerRecipe(j); ok {
+		return reply, nil, nil, err
+	}
 	switch j.method {
 	case message.Open:
 		var req message.OpenRequest
@@ -174,11 +177,11 @@ func (w *worker) answer(j *job) (reply any, rows []message.Row, blobs []any, err
 		out, err := w.session.Check(&req)
 		return out, nil, nil, err
 	case message.Diff:
-		var req message.CheckRequest
+		var req message.DiffRequest
 		if err := decode(j, &req); err != nil {
 			return nil, nil, nil, err
 		}
-		out, err := w.session.Diff(j.ctx, &req)
+		out, err := w.session.Diff(j.ctx, &req, j.progress)
 		return out, nil, nil, err
 	case message.Loss:
 		var req message.PreviewRequest

@@ -38,6 +38,11 @@ func (w *worker) answerInspector(j *job) (reply any, ok bool, err error) {
 		if err = decode(j, &req); err == nil {
 			reply, err = w.session.Shrink(&req)
 		}
+	case message.Map:
+		var req message.MapRequest
+		if err = decode(j, &req); err == nil {
+			reply, err = w.session.Map(&req)
+		}
 	default:
 		return nil, false, nil
 	}

@@ -23,6 +23,7 @@ type Session struct {
 // opened is a file, and what the last recipe made of it: the page asks about the same recipe several times.
 type opened struct {
 	base   *statedict.Checkpoint
+	at     string // the mapping that a recipe without one works on
 	recipe []byte
 	edited *statedict.Checkpoint
 	report *statedict.Report
@@ -57,7 +58,7 @@ func (s *Session) Open(ctx context.Context, srcs []statedict.Source) (*message.O
 	out.State = state(cp, nil)
 	// What the recipe works on is a property of the file; a file without tensors has none and can only be looked at.
 	if _, report, err := (&statedict.Recipe{}).Apply(cp, nil); err == nil {
-		out.At = report.At
+		out.At, o.at = report.At, report.At
 	}
 	return out, rows(cp), nil
 }

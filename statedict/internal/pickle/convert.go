@@ -143,8 +143,8 @@ func (c *converter) fill(node any, depth int32) {
 	case *dictNode:
 		n.out.Items = c.pairs(n.items, n.out, depth)
 		n.items = nil
+		n.out.Class = n.class
 		if x := n.extra; x != nil {
-			n.out.Class = x.class
 			n.out.Args = c.argTuple(x.args, depth)
 			if x.built {
 				n.out.Attrs = c.convert(x.state, depth)

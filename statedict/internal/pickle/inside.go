@@ -75,14 +75,11 @@ func (s *scanner) called(class slot, ref uint32) uint32 {
 	}
 	g := &s.report.Globals[class.ref]
 	g.Called = true
-	if ref == 0 {
-		return 0
-	}
-	name := canonicalSymbol(g.Module, g.Name)
-	switch {
-	case readers[name]:
+	switch t := &s.traits[class.ref]; {
+	case ref == 0:
+	case t.reads:
 		s.note(ref, g.String())
-	case name == symbol{"_codecs", "encode"} || name == symbol{"builtins", "bytes"} || name == symbol{"builtins", "bytearray"}:
+	case t.recodes:
 		return ref
 	}
 	return 0

@@ -114,7 +114,7 @@ func callMapping(l *loader, c *classNode, args []any, _ How) any {
 	if !ok {
 		return nil
 	}
-	return &dictNode{made: made{l}, items: pairs, extra: &dictExtra{class: c.g}}
+	return &dictNode{made: made{l}, items: pairs, class: c.g}
 }
 
 // callDefaultDict takes (factory) or nothing.
@@ -122,11 +122,11 @@ func callDefaultDict(l *loader, c *classNode, args []any, _ How) any {
 	if len(args) > 1 {
 		return nil
 	}
-	x := &dictExtra{class: c.g}
+	n := &dictNode{made: made{l}, class: c.g}
 	if len(args) == 1 {
-		x.args = l.clone(args)
+		n.extra = &dictExtra{args: l.clone(args)}
 	}
-	return &dictNode{made: made{l}, extra: x}
+	return n
 }
 
 func callSet(frozen bool) callFunc {

@@ -61,12 +61,20 @@ func Load(p []byte, opt *Options) (*Pickle, error) {
 	if opt == nil {
 		opt = &Options{}
 	}
-	s, err := scan(p, opt.Limits)
+	s := newScanner(opt.Limits)
+	return load(s, s.extend(p), opt)
+}
+
+// load is Load once the scan is done, with the error that it ended in.
+func load(s *scanner, err *Error, opt *Options) (*Pickle, error) {
 	out := &Pickle{Len: s.report.Len, Protocol: s.report.Protocol, Globals: s.report.Globals}
 	if err != nil {
 		return out, err
 	}
-	l := &loader{scan: s, opt: opt, pickle: &Pickle{}, storages: make(map[string]*storageNode), budget: opt.budget}
+	l := &loader{scan: s, opt: opt, pickle: &Pickle{}, budget: opt.budget}
+	if s.ids > 0 {
+		l.storages, l.pickle.Storages = make(map[string]*storageNode, s.ids), make([]*Storage, 0, s.ids)
+	}
 	if l.budget == nil {
 		l.budget = &budget{memory: s.lim.Memory, work: 8 * s.lim.Bytes}
 	}
@@ -87,6 +95,7 @@ type loader struct {
 	opt      *Options
 	pickle   *Pickle
 	consts   []Value
+	texts    []span       // those that the VM has not asked for yet
 	classes  []*classNode // by index in the report's globals
 	storages map[string]*storageNode
 	bad      int
@@ -119,14 +128,14 @@ func (l *loader) clone(args []any) []any {
 
 // run executes the rewritten stream. What it returns is raw: see convert.
 func (l *loader) run() (root any, err *Error) {
-	stream, consts, _ := l.scan.rewrite(-1)
-	l.consts = consts
+	stream, _ := l.scan.rewrite(-1)
+	l.consts, l.texts = stream.consts, stream.texts
 	l.scan.memo = memo{} // the largest part of a scan
 	for i := range l.scan.report.Globals {
 		g := &l.scan.report.Globals[i]
 		l.classes = append(l.classes, newClass(l, g.Module, g.Name))
 	}
-	r := bytes.NewReader(stream)
+	r := bytes.NewReader(stream.out)
 	vm := gopickle.NewUnpickler(r)
 	vm.GetExtension = l.extension
 	vm.FindClass = l.findClass
@@ -139,7 +148,7 @@ func (l *loader) run() (root any, err *Error) {
 			if !ours {
 				e = malformed(0, "the unpickler gave up")
 			}
-			err = l.located(e, len(stream)-r.Len())
+			err = l.located(e, len(stream.out)-r.Len())
 		}
 	}()
 	root, failed := vm.Load()
@@ -148,7 +157,7 @@ func (l *loader) run() (root any, err *Error) {
 		if !errors.As(failed, &e) {
 			e = malformed(0, "%v", failed)
 		}
-		return nil, l.located(e, len(stream)-r.Len())
+		return nil, l.located(e, len(stream.out)-r.Len())
 	}
 	return root, nil
 }
@@ -156,10 +165,13 @@ func (l *loader) run() (root any, err *Error) {
 // located gives an error of the VM the offset in the original stream.
 func (l *loader) located(e *Error, read int) *Error {
 	again, _ := scan(l.scan.p, l.opt.Limits)
-	_, _, at := again.rewrite(read)
+	_, at := again.rewrite(read)
 	e.Offset = int64(at)
 	return e
 }
+
+// noItems is the VM's empty tuple.
+var noItems = &types.Tuple{}
 
 func (l *loader) extension(code int) (any, error) {
 	switch code {
@@ -169,6 +181,12 @@ func (l *loader) extension(code int) (any, error) {
 		return &dictNode{made: made{l}}, nil
 	case extSet:
 		return &setNode{made: made{l}}, nil
+	case extEmptyTuple:
+		return noItems, nil
+	case extText:
+		t := l.texts[0]
+		l.texts = l.texts[1:]
+		return l.slabs.text(l.scan.p[t.from:t.to]), nil
 	}
 	v := l.consts[code-extConst]
 	if g, ok := v.(globalConst); ok {

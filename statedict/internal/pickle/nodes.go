@@ -1,9 +1,13 @@
 package pickle
 
 import (
+	"slices"
+	"strings"
 	"unsafe"
 
 	"github.com/nlpodyssey/gopickle/types"
+
+	"github.com/weightroom/weightroom/statedict/internal/dtype"
 )
 
 // made is the base of every object of ours in the VM. It has all methods that gopickle may call, so that the VM never meets an
@@ -42,23 +46,31 @@ func (n *listNode) Append(v any) { n.items = append(n.items, v) }
 type dictNode struct {
 	made
 	items []any // key, value, key, value…
+	class *Global
 	extra *dictExtra
 	out   *Dict
 }
 
-// dictExtra is what only classes have.
+// dictExtra is what few classes have.
 type dictExtra struct {
-	class *Global
 	args  []any
 	state any
 	built bool
 }
 
-func (n *dictNode) Set(k, v any) { n.items = append(n.items, k, v) }
+func (n *dictNode) Set(k, v any) {
+	if have := len(n.items); have == cap(n.items) {
+		n.items = slices.Grow(n.items, max(2, have)) // append grows long lists by a quarter, and leaves as much behind
+	}
+	n.items = append(n.items, k, v)
+}
 
 func (n *dictNode) PySetState(state any) error {
-	if n.extra == nil {
+	if n.class == nil {
 		return n.made.PySetState(state)
+	}
+	if n.extra == nil {
+		n.extra = &dictExtra{}
 	}
 	n.extra.state, n.extra.built = state, true
 	return nil
@@ -147,15 +159,26 @@ type paramNode struct {
 // classNode is a global.
 type classNode struct {
 	made
-	g    *Global
-	call callFunc
+	g       *Global
+	call    callFunc
+	storage *storageClass // nil for what is none
+}
+
+// storageClass is what StorageType knows.
+type storageClass struct {
+	dtype   dtype.DType
+	untyped bool
 }
 
 // callFunc makes the node of a call. It answers nil where the arguments are none that it knows: then it is an *Object.
 type callFunc func(l *loader, c *classNode, args []any, how How) any
 
 func newClass(l *loader, module, name string) *classNode {
-	return &classNode{made: made{l}, g: &Global{Module: module, Name: name}, call: known(module, name)}
+	c := &classNode{made: made{l}, g: &Global{Module: module, Name: name}, call: known(module, name)}
+	if d, untyped, ok := StorageType(name); ok {
+		c.storage = &storageClass{d, untyped}
+	}
+	return c
 }
 
 func (c *classNode) Call(args ...any) (any, error)  { return c.invoke(args, Reduce), nil }
@@ -170,6 +193,21 @@ func (c *classNode) invoke(args []any, how How) any {
 	return &objectNode{made: c.made, class: c, args: c.l.clone(args), how: how}
 }
 
+// text returns p as a string. Short ones are cut from larger pieces, which live as long as one of them does.
+func (s *slabs) text(p []byte) string {
+	const block, long = 8192, 512
+	if len(p) == 0 || len(p) > long {
+		return string(p)
+	}
+	if s.texts.Cap()-s.texts.Len() < len(p) {
+		s.texts = strings.Builder{}
+		s.texts.Grow(block)
+	}
+	at := s.texts.Len()
+	s.texts.Write(p)
+	return s.texts.String()[at:]
+}
+
 // slabs hand out what a checkpoint has many of, as many at a time as fill one of the allocator's blocks.
 type slabs struct {
 	ints     []int64
@@ -177,6 +215,7 @@ type slabs struct {
 	nodes    []tensorNode
 	storages []Storage
 	ids      []storageNode
+	texts    strings.Builder
 }
 
 func (s *slabs) dims(n int) []int64 {

@@ -115,6 +115,17 @@ var opArgs = func() (t [256]argKind) {
 	return t
 }()
 
+// opSizes are the bytes of the opcodes whose argument has one size, opcode included; 0 for the others.
+var opSizes = func() (t [256]uint8) {
+	sizes := [...]uint8{argNone: 1, arg1: 2, arg2: 3, arg4: 5, arg8: 9, argLen1: 0}
+	for op, kind := range opArgs {
+		if int(kind) < len(sizes) {
+			t[op] = sizes[kind]
+		}
+	}
+	return t
+}()
+
 // maxLine bounds the text arguments that hold names, numbers and memo indices.
 const maxLine = 4 << 10
 

@@ -12,6 +12,8 @@ const (
 	extList = iota
 	extDict
 	extSet
+	extText       // the next str
+	extEmptyTuple // an empty tuple, of which Python has one, too
 	extConst
 )
 
@@ -25,13 +27,13 @@ const (
 // rewriter makes the stream that gopickle runs out of one that has been scanned. It differs so that the VM
 //   - makes our containers instead of its own (the codes above): it has maps that panic on unhashable keys and lose order;
 //   - finds globals by number, since it resolves three names by itself before it asks;
-//   - gets numbers and strings decoded where its own decoding is wrong, quadratic, or sized by int;
+//   - gets numbers and strings decoded where its own decoding is wrong, quadratic, or sized by int, and most strings from
+//     us, who cut them from larger pieces: there are two for each tensor;
 //   - keeps in its memo only what is read again: a tensor writes nine slots and reads few;
 //   - can tell NEWOBJ_EX and OBJ from other calls: both become READONLY_BUFFER on a tuple, an opcode that no file needs.
 type rewriter struct {
 	*scanner
-	out    []byte
-	consts []Value
+	rewritten
 	global []int32   // consts index of a global's first use, -1 before
 	refs   int       // opcodes so far that resolved a global
 	slots  uint32    // memo slots given out
@@ -39,26 +41,43 @@ type rewriter struct {
 	chars  [256]bool // one-character strings so far
 }
 
+// rewritten is the stream for the VM and what its extension codes stand for.
+type rewritten struct {
+	out    []byte
+	consts []Value
+	texts  []span // of extText: where they are in the original
+}
+
+// span is p[from:to].
+type span struct{ from, to uint32 }
+
 // globalConst marks a place in consts that the loader fills with a class.
 type globalConst int
 
-// rewrite returns the stream and its constants. With stop >= 0 it ends when that many bytes are out and returns the
-// offset of the opcode at work: how an error of the VM gets its place in the original.
-func (s *scanner) rewrite(stop int) (out []byte, consts []Value, at int) {
-	w := &rewriter{scanner: s, out: make([]byte, 0, s.report.Len+16), global: make([]int32, len(s.report.Globals))}
+// rewrite makes the stream. With stop >= 0 it ends when that many bytes are out. It returns the offset of the opcode at work:
+// how an error of the VM gets its place in the original.
+func (s *scanner) rewrite(stop int) (made rewritten, at int) {
+	w := &rewriter{scanner: s, global: make([]int32, len(s.report.Globals))}
+	w.out = make([]byte, 0, s.report.Len-s.textLen+16)
+	w.texts = make([]span, 0, s.textCount)
 	for i := range w.global {
 		w.global[i] = -1
 	}
 	w.resetMemo()
 	for pos := 0; pos < s.report.Len; {
-		from, to, next, _ := argument(s.p, pos, s.report.Len, &s.lim)
+		op := s.p[pos]
+		from, to := pos+1, pos+int(opSizes[op])
+		next := to
+		if to <= pos {
+			from, to, next, _ = argument(s.p, pos, s.report.Len, &s.lim)
+		}
 		w.op(pos, from, to, next)
 		if stop >= 0 && len(w.out) >= stop {
-			return nil, nil, pos
+			return rewritten{}, pos
 		}
 		pos = next
 	}
-	return w.out, w.consts, s.report.Len
+	return w.rewritten, s.report.Len
 }
 
 // resolved is the index of the global that the opcode at work resolves.
@@ -70,11 +89,11 @@ func (w *rewriter) resolved() int {
 func (w *rewriter) resetMemo() {
 	for _, page := range w.memo.pages {
 		for i := range page {
-			page[i].seen = false
+			page[i].num = unseen
 		}
 	}
 	for _, e := range w.memo.sparse {
-		e.seen = false
+		e.num = unseen
 	}
 }
 
@@ -88,6 +107,8 @@ func (w *rewriter) op(pos, from, to, next int) {
 		w.ext(extDict)
 	case opEmptySet:
 		w.ext(extSet)
+	case opEmptyTuple:
+		w.ext(extEmptyTuple)
 	case opList:
 		w.inst(instList)
 	case opDict:
@@ -112,24 +133,33 @@ func (w *rewriter) op(pos, from, to, next int) {
 		w.constant(decodeString(op, arg))
 	case opBinString, opShortBinString:
 		if validText(arg) {
-			w.text(arg)
+			w.text(from, to)
 		} else {
 			w.constant(decodeString(op, arg))
 		}
 	case opBinUnicode, opShortBinUnicode, opBinUnicode8:
-		w.text(arg)
+		w.text(from, to)
 	case opPersID:
 		w.constant(string(arg))
 		w.out = append(w.out, opBinPersID)
 	case opGet, opBinGet, opLongBinGet:
 		idx, _ := w.index(op, from, to)
-		w.memoOp(opBinGet, opLongBinGet, w.memo.at(idx).num)
+		w.memoOp(opBinGet, opLongBinGet, w.memo.at(idx).num-firstNum)
 	case opPut, opBinPut, opLongBinPut, opMemoize:
 		w.put(op, from, to)
 	default:
-		w.out = append(w.out, w.p[pos:next]...)
+		if w.out = append(w.out, op); next-pos > 1 {
+			w.out = append(w.out, w.p[pos+1:next]...)
+		}
 	}
 }
+
+// The num of memo slots.
+const (
+	unseen   = iota // not written so far
+	unread          // written, but never read
+	firstNum        // this and more: the VM's slot plus firstNum
+)
 
 func (w *rewriter) put(op byte, from, to int) {
 	idx, _ := w.index(op, from, to)
@@ -137,16 +167,16 @@ func (w *rewriter) put(op byte, from, to int) {
 		idx = uint32(w.count)
 	}
 	e := w.memo.at(idx)
-	if !e.seen {
-		e.seen = true
+	if e.num == unseen {
 		w.count++
+		e.num = unread
 		if e.used {
-			e.num = w.slots
+			e.num = firstNum + w.slots
 			w.slots++
 		}
 	}
 	if e.used {
-		w.memoOp(opBinPut, opLongBinPut, e.num)
+		w.memoOp(opBinPut, opLongBinPut, e.num-firstNum)
 	}
 }
 
@@ -187,10 +217,10 @@ func (w *rewriter) class(idx int) {
 	w.ext(extConst + int(w.global[idx]))
 }
 
-func (w *rewriter) text(arg []byte) {
-	if c, ok := oneChar(arg); ok {
+func (w *rewriter) text(from, to int) {
+	if c, ok := oneChar(w.p[from:to]); ok {
 		// Go has one string for a byte. CPython mostly has, too, but a stream that writes one twice had two.
-		s := Interned(string(arg))
+		s := Interned(string(w.p[from:to]))
 		if w.chars[c] {
 			s = strings.Clone(s)
 		}
@@ -198,12 +228,8 @@ func (w *rewriter) text(arg []byte) {
 		w.constant(s)
 		return
 	}
-	if len(arg) < 256 {
-		w.out = append(w.out, opShortBinUnicode, byte(len(arg)))
-	} else {
-		w.out = binary.LittleEndian.AppendUint32(append(w.out, opBinUnicode), uint32(len(arg)))
-	}
-	w.out = append(w.out, arg...)
+	w.ext(extText)
+	w.texts = append(w.texts, span{uint32(from), uint32(to)})
 }
 
 func (w *rewriter) number(v Value) {

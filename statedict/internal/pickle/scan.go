@@ -38,7 +38,8 @@ type Report struct {
 type kind uint8
 
 const (
-	kAtom  kind = iota // None, bool, int, float, bytes, bytearray; ref of the last two: see scanner.data
+	kUnset kind = iota // of memo slots
+	kAtom              // None, bool, int, float, bytes, bytearray; ref of the last two: see scanner.data
 	kStr               // ref: its opcode
 	kTuple             // ref: see scanner.data
 	kList              //
@@ -49,7 +50,7 @@ const (
 	kMade   // the result of a call or of a persistent id; ref: see scanner.data
 )
 
-var kindNames = [...]string{"a plain value", "a string", "a tuple", "a list", "a dict", "a set", "a frozenset", "a class", "an object"}
+var kindNames = [...]string{"nothing", "a plain value", "a string", "a tuple", "a list", "a dict", "a set", "a frozenset", "a class", "an object"}
 
 func (k kind) unhashable() bool { return k == kList || k == kDict || k == kSet }
 
@@ -59,13 +60,13 @@ type slot struct {
 	cost  uint32 // estimated bytes that it alone keeps alive
 	depth uint16 // nesting below it
 	kind  kind
+	used  bool // of memo slots: it is read
 }
 
-// memoSlot is one memo entry. num is where the rewritten stream keeps it.
+// memoSlot is one memo entry; files have nine for each tensor.
 type memoSlot struct {
 	slot
-	num             uint32
-	set, used, seen bool
+	num uint32 // see rewriter.put
 }
 
 // memo is indexed by what the stream says; pages serve the usual numbering, a map the outliers.
@@ -106,19 +107,41 @@ func (m *memo) grow(idx uint32) (e *memoSlot, cost int64) {
 
 // scanner simulates the stack machine with kinds in place of values.
 type scanner struct {
-	p        []byte
-	lim      Limits
-	report   Report
-	stack    []slot
-	marks    []int // stack heights
-	memo     memo
-	names    map[[2]string]int // index in report.Globals
-	globals  []int32           // that index, for each opcode that resolved one
-	inside   map[uint32]int    // index in report.Inside by ref
-	pos      int               // opcode at work
-	frameEnd int               // 0 outside frames
-	nodes    int64
-	memory   int64
+	p         []byte
+	lim       Limits
+	report    Report
+	stack     []slot
+	marks     []int // stack heights
+	memo      memo
+	names     map[[2]string]int // index in report.Globals
+	traits    []traits          // of report.Globals
+	globals   []int32           // index in report.Globals, for each opcode that resolved one
+	inside    map[uint32]int    // index in report.Inside by ref
+	pos       int               // opcode at work
+	frameEnd  int               // 0 outside frames
+	nodes     int64
+	memory    int64
+	textCount int // opcodes that push a str
+	textLen   int // bytes of those
+	ids       int // opcodes that resolve a persistent id
+}
+
+// traits are what the scan has to know of a global each time that it is called.
+type traits struct {
+	cost         int64 // of the result
+	leavesNoArgs bool
+	reads        bool // it reads a pickle from a string
+	recodes      bool // it makes bytes of a text
+}
+
+func traitsOf(g *GlobalRef) traits {
+	name := canonicalSymbol(g.Module, g.Name)
+	return traits{
+		cost:         costOfCall(g),
+		leavesNoArgs: leavesNoArgs(g.Module, g.Name),
+		reads:        readers[name],
+		recodes:      name == symbol{"_codecs", "encode"} || name == symbol{"builtins", "bytes"} || name == symbol{"builtins", "bytearray"},
+	}
 }
 
 // Scan walks the opcodes of the pickle at the start of p up to STOP, within the limits (nil: defaults), and lists every
@@ -133,10 +156,21 @@ func Scan(p []byte, lim *Limits) (*Report, error) {
 }
 
 func scan(p []byte, lim *Limits) (*scanner, *Error) {
-	s := &scanner{p: p, lim: lim.orDefault(), names: make(map[[2]string]int)}
+	s := newScanner(lim)
+	return s, s.extend(p)
+}
+
+func newScanner(lim *Limits) *scanner {
+	return &scanner{lim: lim.orDefault(), names: make(map[[2]string]int)}
+}
+
+// extend walks to STOP or the end of p. After an error with More it may be called again with a longer p that begins alike: no
+// opcode is walked twice.
+func (s *scanner) extend(p []byte) *Error {
+	s.p = p
 	err := s.run()
 	s.report.Len = s.pos
-	return s, err
+	return err
 }
 
 // Estimated bytes that values cost while the VM and then our tree hold them, with half as much for what the garbage collector
@@ -180,7 +214,7 @@ func (s *scanner) run() *Error {
 	if int64(end) > s.lim.Bytes {
 		end = int(s.lim.Bytes)
 	}
-	next := 0
+	next := s.pos
 	for {
 		s.pos = next
 		limit := end
@@ -197,36 +231,44 @@ func (s *scanner) run() *Error {
 			}
 			return truncated(s.pos, "the stream ends before STOP")
 		}
-		s.report.Opcodes++
-		if s.report.Opcodes > s.lim.Opcodes {
+		if s.report.Opcodes >= s.lim.Opcodes {
 			return overLimit(s.pos, "opcodes", s.lim.Opcodes)
 		}
-		from, to, after, err := argument(s.p, s.pos, limit, &s.lim)
-		if err != nil {
-			if limit < end {
-				return malformed(s.pos, "an opcode crosses the end of its frame")
-			}
-			if err.More && end < len(s.p) {
-				return overLimit(s.pos, "bytes of a pickle", s.lim.Bytes)
-			}
-			return err
-		}
-		next = after
-		if s.p[s.pos] == opStop {
-			if _, err := s.pop(); err != nil {
+		op := s.p[s.pos]
+		from := s.pos + 1
+		to := s.pos + int(opSizes[op])
+		if to <= s.pos || to > limit {
+			var err *Error
+			from, to, next, err = argument(s.p, s.pos, limit, &s.lim)
+			if err != nil {
+				if limit < end {
+					return malformed(s.pos, "an opcode crosses the end of its frame")
+				}
+				if err.More && end < len(s.p) {
+					return overLimit(s.pos, "bytes of a pickle", s.lim.Bytes)
+				}
 				return err
 			}
-			s.pos = next
-			return nil
-		}
-		if s.p[s.pos] == opFrame {
-			err = s.frame(next, end)
 		} else {
-			err = s.step(s.p[s.pos], from, to)
+			next = to
+		}
+		var err *Error
+		switch op {
+		case opStop:
+			if _, err = s.pop(); err == nil {
+				s.pos = next
+				s.report.Opcodes++
+				return nil
+			}
+		case opFrame:
+			err = s.frame(next, end)
+		default:
+			err = s.step(op, from, to)
 		}
 		if err != nil {
 			return err
 		}
+		s.report.Opcodes++
 	}
 }
 

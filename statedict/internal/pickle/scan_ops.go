@@ -36,6 +36,8 @@ func (s *scanner) step(op byte, from, to int) *Error {
 		if op == opString && !quoted(s.p[from:to]) {
 			return malformed(s.pos, "a STRING without quotes")
 		}
+		s.textCount++
+		s.textLen += to - from
 		return s.make(kStr, s.pos, costString+int64(to-from), 0)
 	case opEmptyTuple:
 		return s.make(kTuple, 0, costTuple, 0)
@@ -84,6 +86,7 @@ func (s *scanner) step(op byte, from, to int) *Error {
 	case opReduce, opNewObj, opNewObjEx, opBuild:
 		return s.call(op)
 	case opPersID, opBinPersID:
+		s.ids++
 		if op == opBinPersID {
 			id, err := s.pop()
 			if err != nil {
@@ -163,7 +166,7 @@ func (s *scanner) fromMark(op byte, from, to int) *Error {
 			return err
 		}
 		e.ref = s.called(slot{kind: kGlobal, ref: uint32(idx)}, s.data(items))
-		own = costOfCall(&s.report.Globals[idx])
+		own = s.traits[idx].cost
 	}
 	if e.kind != kTuple {
 		if err := s.charge(own); err != nil {
@@ -271,9 +274,9 @@ func (s *scanner) call(op byte) *Error {
 	own := int64(costMade)
 	ref := s.called(class, args.ref)
 	if class.kind == kGlobal {
-		g := &s.report.Globals[class.ref]
-		own = costOfCall(g)
-		if leavesNoArgs(g.Module, g.Name) {
+		t := &s.traits[class.ref]
+		own = t.cost
+		if t.leavesNoArgs {
 			s.memory -= min(int64(args.cost), 4096)
 			return s.make(kMade, 0, own, 0)
 		}
@@ -366,7 +369,9 @@ func (s *scanner) seen(module, name string) (int, *Error) {
 		return 0, err
 	}
 	s.names[key] = i
-	s.report.Globals = append(s.report.Globals, GlobalRef{Module: module, Name: name, Offset: int64(s.pos), Count: 1})
+	g := GlobalRef{Module: module, Name: name, Offset: int64(s.pos), Count: 1}
+	s.report.Globals = append(s.report.Globals, g)
+	s.traits = append(s.traits, traitsOf(&g))
 	return i, nil
 }
 
@@ -393,7 +398,7 @@ func (s *scanner) get(op byte, from, to int) *Error {
 		return err
 	}
 	e := s.memo.at(idx)
-	if e == nil || !e.set {
+	if e == nil || e.kind == kUnset {
 		return malformed(s.pos, "memo slot %d was never set", idx)
 	}
 	cost := costRef + int64(e.cost)
@@ -422,12 +427,13 @@ func (s *scanner) put(op byte, from, to int) *Error {
 	if err := s.charge(cost); err != nil {
 		return err
 	}
-	if !e.set {
+	if e.kind == kUnset {
 		s.memo.count++
 		if s.memo.count > s.lim.Memo {
 			return overLimit(s.pos, "memo slots", s.lim.Memo)
 		}
 	}
-	e.slot, e.set = value, true
+	value.used = e.used
+	e.slot = value
 	return nil
 }

@@ -136,13 +136,10 @@ func (l *loader) wrap(v Value) any {
 // storageID returns the node of a storage id, nil where the id makes no sense.
 func (l *loader) storageID(items []any) any {
 	class, ok := items[1].(*classNode)
-	if !ok {
+	if !ok || class.storage == nil {
 		return nil
 	}
-	d, untyped, ok := StorageType(class.g.Name)
-	if !ok {
-		return nil
-	}
+	d, untyped := class.storage.dtype, class.storage.untyped
 	key, ok := items[2].(string)
 	if n, isInt := asInt(items[2]); isInt {
 		key, ok = strconv.FormatInt(n, 10), true

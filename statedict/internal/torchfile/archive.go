@@ -104,6 +104,30 @@ func (a *Archive) FullName(i int) string {
 	return a.Prefix + "/" + rec.Name
 }
 
+// fullLen is the length of FullName.
+func (a *Archive) fullLen(i int) int {
+	rec := &a.Records[i]
+	if rec.Foreign || a.Prefix == "" {
+		return len(rec.Name)
+	}
+	return len(a.Prefix) + 1 + len(rec.Name)
+}
+
+// isFullName tells whether name is FullName.
+func (a *Archive) isFullName(i int, name []byte) bool {
+	rec := &a.Records[i]
+	if len(name) != a.fullLen(i) {
+		return false
+	}
+	if n := len(name) - len(rec.Name); n > 0 {
+		if string(name[:n-1]) != a.Prefix || name[n-1] != '/' {
+			return false
+		}
+		name = name[n:]
+	}
+	return string(name) == rec.Name
+}
+
 // Order returns the index of the k-th record as they lie in the file.
 func (a *Archive) Order(k int) int {
 	if a.order == nil {

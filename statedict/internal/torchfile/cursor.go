@@ -35,11 +35,11 @@ func (c *Cursor) fill(n int64) error {
 	if have >= n {
 		return nil
 	}
-	more, err := readAt(c.r, c.off+have, n-have)
-	if err != nil {
+	buf := make([]byte, n) // what Pickle gave away stays as it is
+	if err := readFull(c.r, buf[copy(buf, c.buf):], c.off+have); err != nil {
 		return err
 	}
-	c.buf = append(c.buf[:have:have], more...)
+	c.buf = buf
 	return nil
 }
 

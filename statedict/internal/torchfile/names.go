@@ -5,12 +5,18 @@ import (
 	"strings"
 )
 
-// nameTable finds records by name: a hash table with open addressing, of record indices plus one. Its seed is random,
-// so no directory can be made whose names all collide; what it answers does not depend on it. Sorting the names instead
-// takes ten seconds for a million of them.
+// nameTable finds records by name: a hash table with open addressing. Its seed is random, so no directory can be made
+// whose names all collide; what it answers does not depend on it. Sorting the names instead takes ten seconds for a
+// million of them.
 type nameTable struct {
 	seed  maphash.Seed
-	slots []uint32 // a power of two of them, at most four in five in use
+	slots []nameSlot // a power of two of them, at most four in five in use
+}
+
+// nameSlot is free where next is 0. The tag saves most looks at records that have another name.
+type nameSlot struct {
+	tag  uint32 // upper half of the hash
+	next uint32 // index of the record plus one
 }
 
 // checkNames enters every record under its name, refuses two that a reader could mistake for each other and notes names
@@ -20,7 +26,7 @@ func (o *opener) checkNames() error {
 	for size*4 < len(o.Records)*5 {
 		size *= 2
 	}
-	o.names = nameTable{seed: maphash.MakeSeed(), slots: make([]uint32, size)}
+	o.names = nameTable{seed: maphash.MakeSeed(), slots: make([]nameSlot, size)}
 	for i := range o.Records {
 		rec := &o.Records[i]
 		root := rec.Name == "" && !rec.Foreign // the entry of the root folder itself
@@ -28,9 +34,9 @@ func (o *opener) checkNames() error {
 			o.found.add(FoundName, o.FullName(i), "name %s", why)
 		}
 		fold := o.folded(rec.Name, rec.Foreign)
-		slot, twin := o.probe(rec.Name, rec.Foreign, fold, fold)
+		free, tag, twin := o.probe(rec.Name, rec.Foreign, fold, fold)
 		if twin < 0 {
-			o.names.slots[slot] = uint32(i) + 1
+			*free = nameSlot{tag: tag, next: uint32(i) + 1}
 			continue
 		}
 		// Where a lenient open goes on, the first of the two counts, as it does for torch.
@@ -51,18 +57,23 @@ func (a *Archive) folded(name string, foreign bool) bool {
 	return a.Kind.torch() && !foreign && !strings.HasPrefix(name, "code/")
 }
 
-// probe looks for a record; hashFold and equalFold say whether case counts. It returns the record's index, or -1 and
-// the free slot where the search ended.
-func (a *Archive) probe(name string, foreign, hashFold, equalFold bool) (slot, index int) {
+// probe looks for a record; hashFold and equalFold say whether case counts. It returns the record's index, or -1 with
+// the free slot where the search ended and the tag of the name.
+func (a *Archive) probe(name string, foreign, hashFold, equalFold bool) (free *nameSlot, tag uint32, index int) {
+	hash := a.names.hash(name, hashFold)
+	tag = uint32(hash >> 32)
 	mask := uint64(len(a.names.slots) - 1)
-	for at := a.names.hash(name, hashFold) & mask; ; at = (at + 1) & mask {
-		entry := a.names.slots[at]
-		if entry == 0 {
-			return int(at), -1
+	for at := hash & mask; ; at = (at + 1) & mask {
+		slot := &a.names.slots[at]
+		if slot.next == 0 {
+			return slot, tag, -1
 		}
-		rec := &a.Records[entry-1]
+		if slot.tag != tag {
+			continue
+		}
+		rec := &a.Records[slot.next-1]
 		if rec.Foreign == foreign && (rec.Name == name || equalFold && sameFold(rec.Name, name)) {
-			return int(at), int(entry - 1)
+			return nil, tag, int(slot.next - 1)
 		}
 	}
 }
@@ -71,23 +82,38 @@ func (t *nameTable) hash(name string, fold bool) uint64 {
 	if !fold {
 		return maphash.String(t.seed, name)
 	}
+	var piece [64]byte
+	if len(name) <= len(piece) {
+		return maphash.Bytes(t.seed, piece[:lowered(piece[:], name)])
+	}
 	var h maphash.Hash
 	h.SetSeed(t.seed)
-	var piece [64]byte
 	for len(name) > 0 {
-		n := copy(piece[:], name)
-		for i := range piece[:n] {
-			piece[i] = lower(piece[i])
-		}
+		n := lowered(piece[:], name)
 		h.Write(piece[:n])
 		name = name[n:]
 	}
 	return h.Sum64()
 }
 
+// lowered copies as much of name as fits, in lower case, and answers how much that is.
+func lowered(to []byte, name string) int {
+	n := min(len(to), len(name))
+	for i := range to[:n] {
+		to[i] = lower(name[i])
+	}
+	return n
+}
+
 // Lookup returns the index of the record with exactly this name, prefix not included.
 func (a *Archive) Lookup(name string) (int, bool) {
-	_, i := a.probe(name, false, a.folded(name, false), false)
+	_, _, i := a.probe(name, false, a.folded(name, false), false)
+	return i, i >= 0
+}
+
+// lookupFold is Lookup for names that torch finds ignoring case.
+func (a *Archive) lookupFold(name string) (int, bool) {
+	_, _, i := a.probe(name, false, true, true)
 	return i, i >= 0
 }
 
@@ -111,7 +137,7 @@ func (o *opener) checkAliases() error {
 			name = name[len(folder):]
 		}
 		fold := o.folded(name, false)
-		if _, twin := o.probe(name, false, fold, fold); twin >= 0 {
+		if _, _, twin := o.probe(name, false, fold, fold); twin >= 0 {
 			e := recordError(CodeAmbiguous, o.FullName(i), rec.HeaderOff, "some readers take it for record %s of the checkpoint", quote(name))
 			if err := o.ambiguous(e); err != nil {
 				return err

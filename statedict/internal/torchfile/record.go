@@ -30,8 +30,11 @@ func (a *Archive) ReadSmall(i int, limit int64) ([]byte, error) {
 	}
 	var data []byte
 	if rec.Method == Stored {
-		data, err = a.src.read(off, rec.Size)
-		data = bytes.Clone(data) // never a piece of the blocks that opening keeps
+		if known := a.src.remembered(off, rec.Size); known != nil {
+			data = bytes.Clone(known) // never a piece of the blocks that opening keeps
+		} else {
+			data, err = readAt(a.src.r, off, rec.Size)
+		}
 	} else {
 		data, err = readInflated(a.inflate(i, off), rec)
 	}

@@ -69,16 +69,17 @@ func (o *opener) walk() error {
 		return errorAt(CodeLimit, end.dirOff, "%d records, limit %d", end.entries, o.limits.Entries)
 	}
 	var names strings.Builder
-	lengths := make([]uint16, 0, end.entries) // at most dirLen/46: those bytes exist
+	names.Grow(int(min(end.dirLen-end.entries*centralLen, o.limits.NameBytes))) // the rest of those bytes
+	lengths := make([]uint16, 0, end.entries)                                   // at most dirLen/46: those bytes exist
 	o.Records = make([]Record, 0, end.entries)
 
-	const piece = 1 << 20 // an entry is at most 46 + 3*65535 bytes
+	run := pieces{source: &o.src}
 	at, stop := end.dirOff, end.dirOff+end.dirLen
 	var b []byte
 	for at < stop {
-		if int64(len(b)) < min(stop-at, centralLen+3*saturated16) {
+		if int64(len(b)) < min(stop-at, centralLen+3*saturated16) { // no entry is longer
 			var err error
-			if b, err = o.src.read(at, min(stop-at, piece)); err != nil {
+			if b, err = run.read(at, min(stop-at, piece)); err != nil {
 				return err
 			}
 		}
@@ -237,7 +238,7 @@ func (o *opener) checkRanges() error {
 		if rec.Method == Stored && rec.Size != rec.CompressedSize {
 			return recordError(CodeZip, o.FullName(i), rec.HeaderOff, "stored, but %d bytes in the file and %d in all", rec.CompressedSize, rec.Size)
 		}
-		need := localLen + int64(len(o.FullName(i))) // bytes between the header's start and the payload at least
+		need := localLen + int64(o.fullLen(i)) // bytes between the header's start and the payload at least
 		if rec.HeaderOff > o.end.dirOff-need || rec.CompressedSize > o.end.dirOff-need-rec.HeaderOff {
 			return recordError(CodeZip, o.FullName(i), rec.HeaderOff, "%d bytes do not fit in front of the directory at byte %d", rec.CompressedSize, o.end.dirOff)
 		}

@@ -150,14 +150,19 @@ func under(folder, name string) (rest string, ok bool) {
 // trim makes root the prefix. The names move into one new string without it, so that the full ones can be let go.
 func (o *opener) trim(root string) {
 	o.Prefix = strings.Clone(root)
-	var names strings.Builder
+	size := 0
 	for i := range o.Records {
 		rec := &o.Records[i]
 		rest, ok := under(root, rec.Name)
 		if rec.Foreign = !ok; ok {
 			rec.Name = rest
 		}
-		names.WriteString(rec.Name)
+		size += len(rec.Name)
+	}
+	var names strings.Builder
+	names.Grow(size)
+	for i := range o.Records {
+		names.WriteString(o.Records[i].Name)
 	}
 	all, from := names.String(), 0
 	for i := range o.Records {
@@ -167,7 +172,7 @@ func (o *opener) trim(root string) {
 	}
 }
 
-// findFold finds a record of the archive ignoring ASCII case, as torch does; it serves before names are sorted, too.
+// findFold finds a record of the archive ignoring ASCII case, as torch does; it serves before checkNames, lookupFold after it.
 func (o *opener) findFold(name string) (int, bool) {
 	for i := range o.Records {
 		if rec := &o.Records[i]; !rec.Foreign && sameFold(rec.Name, name) {

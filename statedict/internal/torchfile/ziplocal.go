@@ -127,22 +127,22 @@ func (o *opener) resolveLenient(i int, header []byte) error {
 // localSpan is how many bytes to read at record i's header.
 func (a *Archive) localSpan(i int) int64 {
 	rec := &a.Records[i]
-	return min(localLen+int64(len(a.FullName(i)))+extraPeek, rec.limit-rec.HeaderOff)
+	return min(localLen+int64(a.fullLen(i))+extraPeek, rec.limit-rec.HeaderOff)
 }
 
 // resolve compares the local header of record i, the start of which is in header, with the directory and notes where
 // the payload starts. A lenient archive notes it, too, where the two differ; the error comes back all the same.
 func (a *Archive) resolve(i int, header []byte) error {
-	rec, name := &a.Records[i], a.FullName(i)
+	rec := &a.Records[i]
 	if string(header[:4]) != sigLocal {
-		return recordError(CodeZip, name, rec.HeaderOff, "no local header where the directory points")
+		return recordError(CodeZip, a.FullName(i), rec.HeaderOff, "no local header where the directory points")
 	}
 	nameLen, extraLen := int64(le.Uint16(header[26:])), int64(le.Uint16(header[28:]))
 	dataOff := rec.HeaderOff + localLen + nameLen + extraLen
 	differs := ""
 	const compared = flagEncrypted | flagDescriptor | flagPatched | flagStrong | flagUTF8 | flagMasked
 	switch {
-	case nameLen != int64(len(name)) || string(header[localLen:localLen+nameLen]) != name:
+	case nameLen != int64(a.fullLen(i)) || !a.isFullName(i, header[localLen:localLen+nameLen]):
 		differs = "the name"
 	case (le.Uint16(header[6:])^rec.Flags)&compared != 0:
 		differs = "the flags"
@@ -159,13 +159,13 @@ func (a *Archive) resolve(i int, header []byte) error {
 		}
 	}
 	if dataOff > rec.limit-rec.CompressedSize {
-		return recordError(CodeAmbiguous, name, rec.HeaderOff, "%d bytes at byte %d overlap the next record at byte %d", rec.CompressedSize, dataOff, rec.limit)
+		return recordError(CodeAmbiguous, a.FullName(i), rec.HeaderOff, "%d bytes at byte %d overlap the next record at byte %d", rec.CompressedSize, dataOff, rec.limit)
 	}
 	if differs == "" || a.lenient {
 		rec.dataOff = dataOff
 	}
 	if differs != "" {
-		return recordError(CodeAmbiguous, name, rec.HeaderOff, "local header and directory differ in %s", differs)
+		return recordError(CodeAmbiguous, a.FullName(i), rec.HeaderOff, "local header and directory differ in %s", differs)
 	}
 	return nil
 }

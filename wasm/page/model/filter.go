@@ -34,6 +34,7 @@ func (v *View) Again() {
 func (v *View) filter() {
 	v.Matches = 0
 	v.counted = false
+	v.Changes++ // of what is on show of it
 	if v.search == nil && v.Only == nil {
 		v.shown = nil
 		for i := range v.Tree.Nodes {

@@ -68,6 +68,15 @@ func (r *Recipe) Take(o Recipe) {
 	r.At, r.HasAt = o.At, o.HasAt
 }
 
+// Append puts another recipe's steps behind those done. Where it says which mapping it works on, it takes their place.
+func (r *Recipe) Append(o Recipe) {
+	if o.HasAt {
+		r.Take(o)
+		return
+	}
+	r.Push(o.Steps[:o.Done]...)
+}
+
 // SetAt chooses the mapping to work on.
 func (r *Recipe) SetAt(path string) {
 	r.change(r.Steps[:r.Done:r.Done])

@@ -69,6 +69,10 @@ func fromStep(name string, step json.RawMessage) Op {
 			return o
 		}
 	}
+	if string(fields["optional"]) == "true" && spec.Name != "set_metadata" {
+		o.Optional = true
+		delete(fields, "optional")
+	}
 	values := map[string]string{}
 	for _, f := range spec.Fields {
 		raw, ok := fields[f.Name]
@@ -81,15 +85,18 @@ func fromStep(name string, step json.RawMessage) Op {
 		var flag bool
 		switch {
 		case json.Unmarshal(raw, &one) == nil:
-			if f.List && !strings.HasPrefix(one, "re:") {
-				one = escapeComma(one)
+			text, exact := one, true
+			if f.List {
+				text, exact = listText([]string{one})
 			}
-			values[f.Name] = one
+			if values[f.Name] = text; !exact {
+				o.Lists = map[string][]string{f.Name: {one}}
+			}
 		case f.List && json.Unmarshal(raw, &many) == nil:
-			for i := range many {
-				many[i] = escapeComma(many[i])
+			text, exact := listText(many)
+			if values[f.Name] = text; !exact {
+				o.Lists = map[string][]string{f.Name: many}
 			}
-			values[f.Name] = strings.Join(many, ", ")
 		case json.Unmarshal(raw, &flag) == nil:
 			if values[f.Name] = ""; flag || !f.Flag {
 				values[f.Name] = strings.TrimSpace(string(raw))
@@ -103,14 +110,6 @@ func fromStep(name string, step json.RawMessage) Op {
 	}
 	o.Values = values
 	return o
-}
-
-// escapeComma lets a value survive Split.
-func escapeComma(s string) string {
-	if strings.ContainsAny(s, "{[") {
-		return s
-	}
-	return strings.ReplaceAll(s, ",", `\,`)
 }
 
 // YAML is the recipe of the steps done as a document to keep.

@@ -334,23 +334,6 @@ func TestSuggest(t *testing.T) {
 	if fmt.Sprint(got) != "[{module. 2} {head. 2}]" {
 		t.Errorf("prefixes %v", got)
 	}
-	tree := NewTree(r)
-	group := &tree.Nodes[tree.Find("sd.module", Group)]
-	for action, want := range map[string]string{
-		"strip-prefix": "map[prefix:module.]", "extract": "map[prefix:module.]", "drop": "map[match:module.**]",
-		"add-prefix": "map[match:module.**]", "rename": "map[from:module. to:module.]",
-	} {
-		if got := fmt.Sprint(Fit(SpecOf(action), group, "sd")); got != want {
-			t.Errorf("%s: %s, want %s", action, got, want)
-		}
-	}
-	odd := &NewTree(rows("a[0],*.w")).Nodes[0]
-	if got := Fit(SpecOf("drop"), odd, "")["match"]; got != `a\[0\]\,\*.**` || len(Split(got)) != 1 {
-		t.Errorf("pattern of an odd group: %s", got)
-	}
-	if got := Fit(SpecOf("drop"), group, "elsewhere"); got != nil {
-		t.Errorf("a group outside the mapping: %v", got)
-	}
 }
 
 func BenchmarkTree(b *testing.B) {

@@ -9,7 +9,11 @@ import (
 type Op struct {
 	Spec   *Spec
 	Values map[string]string // by field name
-	Raw    json.RawMessage   // the step itself, where it came with a document and has no form
+	// Lists hold the values of the fields that no text can say, such as patterns of names that begin in a blank.
+	Lists map[string][]string
+	Raw   json.RawMessage // the step itself, where it came with a document
+
+	Optional bool // it may touch nothing
 }
 
 // Spec is an operation of the page: its button, and the fields of its form.
@@ -107,7 +111,7 @@ func (o Op) Step() json.RawMessage {
 		b.WriteString(`{` + quote(o.Values["key"]) + `:` + quote(o.Values["text"]) + `}}`)
 		return json.RawMessage(b.String())
 	}
-	if o.Spec.Name == "compact" && o.Values["match"] == "" {
+	if o.Spec.Name == "compact" && o.Values["match"] == "" && !o.Optional {
 		b.WriteString(`true}`)
 		return json.RawMessage(b.String())
 	}
@@ -124,7 +128,11 @@ func (o Op) Step() json.RawMessage {
 			b.WriteString(s)
 			continue
 		}
-		if list := Split(s); f.List && len(list) > 1 {
+		list, exact := o.Lists[f.Name]
+		if !exact {
+			list = Split(s)
+		}
+		if f.List && len(list) > 1 {
 			b.WriteString(`[`)
 			for i, item := range list {
 				if i > 0 {
@@ -138,6 +146,9 @@ func (o Op) Step() json.RawMessage {
 		} else {
 			b.WriteString(quote(s))
 		}
+	}
+	if o.Optional {
+		b.WriteString(sep + `"optional":true`)
 	}
 	b.WriteString(`}}`)
 	return json.RawMessage(b.String())
@@ -153,7 +164,7 @@ func quote(s string) string {
 
 // Args is what the step list shows behind the name: the values, in the order of the form.
 func (o Op) Args() string {
-	if o.Raw != nil {
+	if o.Raw != nil && o.Values == nil {
 		return rawArgs(o.Raw)
 	}
 	var args []string

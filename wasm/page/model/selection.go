@@ -4,13 +4,16 @@ import "github.com/weightroom/weightroom/wasm/message"
 
 // selection is which leaves are selected. A group is selected through its leaves: through all that a filter lets through.
 type selection struct {
-	on     []bool          // by Index of a leaf
-	marked map[string]bool // groups that were selected as such, by the key of their choice
-	anchor int32           // node that a range starts at, -1 for none
-	leaves int             // in the tree
+	on     []bool // by Index of a leaf
+	marked []bool // by node: groups that were selected as such
+	anchor int32  // node that a range starts at, -1 for none
+	picked bool   // something may be selected
+	// Changes counts what may have changed the selection.
+	Changes int
 
 	counted       bool
 	chosen, shows []int32 // by node: selected leaves, and leaves on show, in front of it
+	inside        []bool  // by node: it or a group around it is marked
 }
 
 // Mark tells how much of a node is selected.
@@ -26,53 +29,42 @@ const (
 // selected; with all leaves picked one by one it has some.
 func (v *View) Selected(i int32) Mark {
 	n := &v.Tree.Nodes[i]
-	if n.Kind != Group {
-		if v.isOn(n.Index) {
+	switch {
+	case !v.picked:
+		return None
+	case n.Kind != Group:
+		if v.on[n.Index] {
 			return All
 		}
 		return None
 	}
-	if len(v.on) == 0 {
-		return None
-	}
-	chosen, shown := v.within(i)
-	if chosen == 0 {
-		return None
-	}
-	if chosen == shown {
-		for g := i; g >= 0; g = v.Tree.Nodes[g].Parent {
-			if v.marked[choiceOf(&v.Tree.Nodes[g])] {
-				return All
-			}
-		}
-	}
-	return Some
-}
-
-func (v *View) isOn(index int32) bool { return int(index) < len(v.on) && v.on[index] }
-
-// within counts the leaves below node i that are selected and on show, and those on show.
-func (v *View) within(i int32) (chosen, shown int32) {
 	if !v.counted {
 		v.countLeaves()
 	}
-	end := v.Tree.Nodes[i].End
-	return v.chosen[end] - v.chosen[i], v.shows[end] - v.shows[i]
+	chosen := v.chosen[n.End] - v.chosen[i]
+	switch {
+	case chosen == 0:
+		return None
+	case v.inside[i] && chosen == v.shows[n.End]-v.shows[i]:
+		return All
+	}
+	return Some
 }
 
 func (v *View) countLeaves() {
 	v.counted = true
 	n := len(v.Tree.Nodes)
-	if cap(v.chosen) <= n {
-		v.chosen, v.shows = make([]int32, n+1), make([]int32, n+1)
+	if len(v.chosen) != n+1 {
+		v.chosen, v.shows, v.inside = make([]int32, n+1), make([]int32, n+1), make([]bool, n)
 	}
-	v.chosen, v.shows = v.chosen[:n+1], v.shows[:n+1]
 	chosen, shows := int32(0), int32(0)
 	for i := range v.Tree.Nodes {
+		d := &v.Tree.Nodes[i]
 		v.chosen[i], v.shows[i] = chosen, shows
-		if d := &v.Tree.Nodes[i]; d.Kind != Group && (v.shown == nil || v.shown[i]) {
+		v.inside[i] = v.marked[i] || d.Parent >= 0 && v.inside[d.Parent]
+		if d.Kind != Group && (v.shown == nil || v.shown[i]) {
 			shows++
-			if v.isOn(d.Index) {
+			if v.on[d.Index] {
 				chosen++
 			}
 		}
@@ -82,23 +74,15 @@ func (v *View) countLeaves() {
 
 // set selects the leaves of node i that are on show, or takes them out.
 func (v *View) set(i int32, on bool) {
+	v.Changes++
 	v.counted = false
-	if v.on == nil {
-		v.on = make([]bool, v.leaves)
-	}
+	v.picked = v.picked || on
 	n := &v.Tree.Nodes[i]
-	if n.Kind == Group {
-		if on {
-			if v.marked == nil {
-				v.marked = map[string]bool{}
-			}
-			v.marked[choiceOf(n)] = true
-		} else {
-			delete(v.marked, choiceOf(n))
-		}
-	}
 	for ; i < n.End; i++ {
-		if d := &v.Tree.Nodes[i]; d.Kind != Group && (v.shown == nil || v.shown[i]) {
+		d := &v.Tree.Nodes[i]
+		if d.Kind == Group {
+			v.marked[i] = on && d == n
+		} else if v.shown == nil || v.shown[i] {
 			v.on[d.Index] = on
 		}
 	}
@@ -107,7 +91,9 @@ func (v *View) set(i int32, on bool) {
 // Deselect takes everything out of the selection.
 func (v *View) Deselect() {
 	clear(v.on)
-	v.marked, v.counted = nil, false
+	clear(v.marked)
+	v.picked, v.counted = false, false
+	v.Changes++
 }
 
 // SelectCursor selects the row under the cursor and nothing else. Ranges start there.
@@ -142,16 +128,22 @@ func (v *View) SelectRange() {
 	}
 	v.Deselect()
 	lo, hi := min(from, v.Cursor), max(from, v.Cursor)
+	behind := int32(0) // of the group that was selected last
 	for _, i := range v.Rows[lo : hi+1] {
-		if v.Open(i) && hi+1 < len(v.Rows) && v.Rows[hi+1] < v.Tree.Nodes[i].End {
-			continue // it goes on behind the range
+		end := v.Tree.Nodes[i].End
+		switch {
+		case i < behind:
+		case v.Open(i) && hi+1 < len(v.Rows) && v.Rows[hi+1] < end: // it goes on behind the range
+		default:
+			v.set(i, true)
+			behind = end
 		}
-		v.set(i, true)
 	}
 }
 
-// SelectAll selects all leaves on show.
+// SelectAll selects all leaves on show and nothing else.
 func (v *View) SelectAll() {
+	v.Deselect()
 	for i := int32(0); i < int32(len(v.Tree.Nodes)); i = v.Tree.Nodes[i].End {
 		if v.shown == nil || v.shown[i] {
 			v.set(i, true)
@@ -162,39 +154,13 @@ func (v *View) SelectAll() {
 	}
 }
 
-// keepSelection carries the selection over to a tree of other rows, as far as the keys are still there.
-func (v *View) keepSelection(t *Tree) {
-	was := map[string]bool{}
-	for i := range v.Tree.Nodes {
-		if n := &v.Tree.Nodes[i]; n.Kind != Group && v.isOn(n.Index) {
-			was[string(n.Kind)+n.Path] = true
-		}
-	}
-	v.on, v.leaves, v.counted = nil, 0, false
-	for i := range t.Nodes {
-		if t.Nodes[i].Kind != Group {
-			v.leaves++
-		}
-	}
-	if v.anchor = -1; len(was) == 0 {
-		v.marked = nil
-		return
-	}
-	v.on = make([]bool, v.leaves)
-	for i := range t.Nodes {
-		if n := &t.Nodes[i]; n.Kind != Group {
-			v.on[n.Index] = was[string(n.Kind)+n.Path]
-		}
-	}
-}
-
-// choiceOf is what the open groups and the selected ones are known by.
-func choiceOf(n *Node) string { return n.Path }
-
 // EachSelected calls f for every selected row, in the order of the tree, until it answers false.
 func (v *View) EachSelected(f func(r *message.Row) bool) {
+	if !v.picked {
+		return
+	}
 	for i := range v.Tree.Nodes {
-		if n := &v.Tree.Nodes[i]; n.Kind != Group && v.isOn(n.Index) && !f(n.Row) {
+		if n := &v.Tree.Nodes[i]; n.Kind != Group && v.on[n.Index] && !f(n.Row) {
 			return
 		}
 	}

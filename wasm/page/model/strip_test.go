@@ -93,3 +93,30 @@ func BenchmarkBins(b *testing.B) {
 		s.Bins(0, s.Size, 900, nil, nil)
 	}
 }
+
+// A column has the colours of its bytes in their proportion.
+func TestStripPixels(t *testing.T) {
+	s := stripOf(t, []message.MappedFile{{Size: 400}}, []message.Region{
+		{Use: statedict.UseHeader, Len: 100, Storage: -1}, {Use: statedict.UseTensor, Len: 100, Storage: 0, Type: "float32"}, {Use: statedict.UseUnreached, Len: 200, Storage: 0, Type: "float32"},
+	}, []message.Place{{Off: 100, Len: 300}})
+	p := &Palette{Mark: Colour{9, 9, 9}}
+	for i := range Paints {
+		p.Paints = append(p.Paints, Colour{uint8(10 * i), 1, 2})
+	}
+	const high = 20 + markHigh
+	bins := s.Bins(0, 400, 2, nil, func(int32) bool { return true })
+	px := Pixels(bins, high, p)
+	at := func(x, y int) Colour { i := 4 * (y*2 + x); return Colour(px[i : i+3]) }
+	for y := range 20 {
+		left := p.Paints[PaintHeader]
+		if y < 10 {
+			left = p.Paints[PaintType]
+		}
+		if at(0, y) != left || at(1, y) != p.Paints[PaintUnreached] {
+			t.Errorf("line %d is %v %v", y, at(0, y), at(1, y))
+		}
+	}
+	if at(0, high-1) != p.Mark || px[4*(20*2)+3] != 0 {
+		t.Error("the mark is not where it belongs")
+	}
+}

@@ -3,7 +3,6 @@ package model
 import (
 	"strings"
 
-	"github.com/weightroom/weightroom/statedict"
 	"github.com/weightroom/weightroom/wasm/message"
 )
 
@@ -54,46 +53,4 @@ func keyIn(r *message.Row, at string) (string, bool) {
 		return "", false
 	}
 	return r.Path[r.KeyAt:], true
-}
-
-// Fit are the values a form starts with for the node under the cursor: a group's prefix, a pattern of all below it, or
-// the key itself. Nothing where the node is outside the mapping at.
-func Fit(s *Spec, n *Node, at string) map[string]string {
-	if n == nil || n.Kind == Object {
-		return nil
-	}
-	key := n.Path
-	if at != "" {
-		rest, ok := strings.CutPrefix(key, at+".")
-		if !ok {
-			return nil
-		}
-		key = rest
-	}
-	if key == "" {
-		return nil
-	}
-	group := n.Kind == Group
-	switch {
-	case s.Action == "keep" || s.Action == "drop":
-		return map[string]string{"match": pattern(key, group)}
-	case s.Action == "rename" && group:
-		return map[string]string{"from": statedict.QuotePattern(key) + ".", "to": key + "."}
-	case s.Action == "rename":
-		return map[string]string{"from": statedict.QuotePattern(key), "to": strings.ReplaceAll(key, "$", "$$")}
-	case group && (s.Action == "strip-prefix" || s.Action == "extract"):
-		return map[string]string{"prefix": key + "."}
-	case s.Action == "add-prefix":
-		return map[string]string{"match": pattern(key, group)}
-	}
-	return nil
-}
-
-// pattern matches exactly key, or all keys below it, and survives Split.
-func pattern(key string, below bool) string {
-	p := strings.ReplaceAll(statedict.QuotePattern(key), ",", `\,`)
-	if below {
-		p += ".**"
-	}
-	return p
 }

@@ -29,6 +29,7 @@ type Node struct {
 	Depth  int32 // 0 at the top
 	Pos    int32 // 1-based position among its siblings
 	Size   int32 // how many siblings there are, itself included
+	Blocks int32 // of a folded run: how many groups alike it stands for, which are its children; else 0
 	Keys   int32 // tensors in it
 	NBytes int64 // of those tensors
 	Numel  int64
@@ -265,13 +266,44 @@ func (t *Tree) Find(path string, kind Kind) int32 {
 	for i := int32(0); i < int32(len(t.Nodes)); {
 		n := &t.Nodes[i]
 		switch {
-		case n.Path == path && n.Kind == kind:
+		case n.Path == path && n.Kind == kind && n.Blocks == 0:
 			return i
-		case n.Kind == Group && !strings.HasPrefix(path, n.Path):
+		case n.Kind == Group && n.Blocks == 0 && !strings.HasPrefix(path, n.Path):
 			i = n.End
 		default:
 			i++
 		}
+	}
+	return -1
+}
+
+// find is the node of another tree that stands where node i of this one does, -1 for none.
+func (t *Tree) find(i int32, in *Tree) int32 {
+	var way []int32
+	for ; i >= 0; i = t.around(i) {
+		way = append(way, i)
+	}
+	at, start, end := int32(-1), int32(0), int32(len(in.Nodes))
+	for k := len(way) - 1; k >= 0; k-- {
+		if at = in.childLike(t.spot(way[k], 0), start, end); at < 0 {
+			return -1
+		}
+		start, end = at+1, in.Nodes[at].End
+	}
+	return at
+}
+
+// childLike is the child between two nodes that has the kind and name of s, also as a block of a folded run.
+func (t *Tree) childLike(s spot, start, end int32) int32 {
+	for i := start; i < end; {
+		if t.spot(i, 0) == s {
+			return i
+		}
+		if t.Nodes[i].Blocks > 0 {
+			i++ // its blocks stand for the children
+			continue
+		}
+		i = t.Nodes[i].End
 	}
 	return -1
 }

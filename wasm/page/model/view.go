@@ -17,8 +17,8 @@ type View struct {
 	// Only, if set, lets through only the leaves it is true for; Again brings a change of it to effect.
 	Only func(n *Node) bool
 
-	choice  map[string]bool // groups that the user opened (true) or closed, by path
-	first   []bool          // groups that are open without a choice, by node
+	choice  []int8 // by node: groups that the user opened (1) or closed (-1)
+	first   []bool // groups that are open without a choice, by node
 	query   string
 	failure error
 	search  *Query
@@ -30,21 +30,26 @@ type View struct {
 }
 
 // NewView has every group open if the tree is small, else the first levels and the way to the first leaf.
-func NewView() *View { return &View{Tree: &Tree{}, Cursor: -1, choice: map[string]bool{}} }
+func NewView() *View { return &View{Tree: &Tree{}, Cursor: -1, selection: selection{anchor: -1}} }
 
 // SetTree shows t instead. What is open, the filter and the cursor stay as far as the keys are still there.
 func (v *View) SetTree(t *Tree) {
-	path, kind := "", Kind("")
-	if n := v.Current(); n != nil {
-		path, kind = n.Path, n.Kind
+	v.show(t, false)
+}
+
+// show puts t in place of the tree; sameRows tells that it has the same leaves in another order.
+func (v *View) show(t *Tree, sameRows bool) {
+	cursor := int32(-1)
+	if v.Current() != nil {
+		cursor = v.Tree.find(v.Rows[v.Cursor], t)
 	}
-	v.keepSelection(t)
+	v.keep(t, sameRows)
 	v.Tree = t
 	v.first = startOpen(t)
 	v.filter()
 	v.list()
 	v.Cursor = min(v.Cursor, len(v.Rows)-1)
-	if i := v.rowOf(t.Find(path, kind)); i >= 0 {
+	if i := v.rowOf(cursor); i >= 0 {
 		v.Cursor = i
 	}
 	if v.Cursor < 0 && len(v.Rows) > 0 {
@@ -92,10 +97,16 @@ func (v *View) Open(i int32) bool {
 	if v.shown != nil {
 		return true
 	}
-	if c, ok := v.choice[choiceOf(n)]; ok {
-		return c
+	if c := v.choice[i]; c != 0 {
+		return c > 0
 	}
 	return v.first[i]
+}
+
+func (v *View) choose(i int32, open bool) {
+	if v.choice[i] = -1; open {
+		v.choice[i] = 1
+	}
 }
 
 // SetOpen opens or closes the group at node i.
@@ -103,7 +114,7 @@ func (v *View) SetOpen(i int32, open bool) {
 	if v.Tree.Nodes[i].Kind != Group || v.shown != nil {
 		return
 	}
-	v.choice[choiceOf(&v.Tree.Nodes[i])] = open
+	v.choose(i, open)
 	v.relist()
 }
 
@@ -111,7 +122,7 @@ func (v *View) SetOpen(i int32, open bool) {
 func (v *View) SetAll(start, end int32, open bool) {
 	for i := start; i < end; i++ {
 		if v.Tree.Nodes[i].Kind == Group {
-			v.choice[choiceOf(&v.Tree.Nodes[i])] = open
+			v.choose(i, open)
 		}
 	}
 	v.relist()
@@ -125,7 +136,7 @@ func (v *View) OpenSiblings(i int32) {
 	}
 	for ; start < end; start = v.Tree.Nodes[start].End {
 		if v.Tree.Nodes[start].Kind == Group {
-			v.choice[choiceOf(&v.Tree.Nodes[start])] = true
+			v.choose(start, true)
 		}
 	}
 	v.relist()
@@ -135,7 +146,7 @@ func (v *View) OpenSiblings(i int32) {
 func (v *View) OpenToLevel(level int) {
 	for i := range v.Tree.Nodes {
 		if n := &v.Tree.Nodes[i]; n.Kind == Group {
-			v.choice[choiceOf(n)] = int(n.Depth) < level-1
+			v.choose(int32(i), int(n.Depth) < level-1)
 		}
 	}
 	v.relist()
@@ -202,7 +213,7 @@ func (v *View) Current() *Node {
 func (v *View) Reveal(node int32) bool {
 	if v.shown == nil {
 		for p := v.Tree.Nodes[node].Parent; p >= 0; p = v.Tree.Nodes[p].Parent {
-			v.choice[choiceOf(&v.Tree.Nodes[p])] = true
+			v.choose(p, true)
 		}
 		v.relist()
 	}
