@@ -49,6 +49,7 @@ type Checkpoint struct {
 	lenient   bool               // reads in two ways: to be looked at, not exported
 	fingers   map[*Source][]byte // what CheckSources compares with
 	ggufKV    []gguf.KV          // the typed pairs of a GGUF file, for writing them again
+	left      []string           // members of an npz that are no arrays of numbers
 }
 
 // Entry is a key and the view it names.
@@ -122,6 +123,8 @@ type Storage struct {
 	// Missing says why there are no bytes behind it ("record data/3 is not in the file"); "" for a good storage.
 	Missing string
 	rec     int32 // its record in origin.archive
+	swapAs  DType // of an untyped big-endian storage: the dtype of its views
+	mixed   bool  // whose elements have several widths
 }
 
 // Global is a name that a pickle asks to import.

@@ -160,6 +160,7 @@ func (e *edit) importRows(cp *Checkpoint, rows []row) {
 	}
 	if e.imported == nil {
 		e.imported = map[*Checkpoint]map[StorageID]StorageID{}
+		e.importedNodes = map[*pickle.Storage]*pickle.Storage{}
 	}
 	ids := e.imported[cp]
 	if ids == nil {
@@ -172,9 +173,12 @@ func (e *edit) importRows(cp *Checkpoint, rows []row) {
 	swaps := map[pickle.Value]pickle.Value{}
 	eachNode(values, nil, func(v pickle.Value) {
 		if s, ok := v.(*pickle.Storage); ok && swaps[s] == nil {
-			n := *s
-			n.Index = int(e.importStorage(cp, StorageID(s.Index), ids))
-			swaps[s] = &n
+			if e.importedNodes[s] == nil {
+				n := *s
+				n.Index = int(e.importStorage(cp, StorageID(s.Index), ids))
+				e.importedNodes[s] = &n
+			}
+			swaps[s] = e.importedNodes[s]
 		}
 	})
 	moved := pickle.ReplaceNodes(values, swaps).(*pickle.List)

@@ -63,7 +63,7 @@ func (op *opener) npy(src *Source) (*Checkpoint, error) {
 		return nil, npyError(src, "", err)
 	}
 	x := Extent{Source: src, Off: h.DataOff, Len: h.NBytes}
-	return &Checkpoint{Format: NPY, root: op.array(h, x)}, nil
+	return &Checkpoint{Format: NPY, root: op.array("", h, x)}, nil
 }
 
 // npz opens a zip of .npy members, in the order of the archive. Members that hold Python objects, dates or text are
@@ -71,6 +71,7 @@ func (op *opener) npy(src *Source) (*Checkpoint, error) {
 func (op *opener) npz(src *Source, a *torchfile.Archive) (*Checkpoint, error) {
 	root := &pickle.Dict{}
 	var fault error // of the first member that is damaged; the others are shown all the same
+	var left []string
 	for i := range a.Records {
 		name := a.FullName(i)
 		key, isArray := strings.CutSuffix(name, ".npy")
@@ -79,48 +80,60 @@ func (op *opener) npz(src *Source, a *torchfile.Archive) (*Checkpoint, error) {
 			continue
 		}
 		rec := &a.Records[i]
-		r, err := a.Open(i)
-		if err != nil {
-			return nil, torchfileError(src, "zip archive", err)
-		}
-		h, err := npy.Parse(r, rec.Size)
+		h, off, err := member(a, i)
 		if err != nil {
 			var ne *npy.Error
-			if !errors.As(err, &ne) {
+			var te *torchfile.Error
+			code, text := "", ""
+			switch {
+			case errors.As(err, &ne):
+				code, text = ne.Code, ne.Text
+			case errors.As(err, &te):
+				code, text = te.Code, te.Msg
+			default:
 				return nil, npyError(src, name, err)
 			}
-			code := ne.Code
 			switch {
 			case code == "E_UNSUPPORTED" || code == "E_FORMAT":
 				code = "F_UNSUPPORTED"
 			case fault == nil:
 				fault = npyError(src, name, err)
 			}
-			op.finding(code, name, "%s", ne.Text)
+			op.finding(code, name, "%s", text)
+			left = append(left, name)
 			continue
-		}
-		off, err := a.DataOff(i)
-		if err != nil {
-			return nil, torchfileError(src, "zip archive", err)
 		}
 		x := Extent{Source: src, Off: off, Len: rec.CompressedSize, Method: Deflated, more: &extentMore{skip: h.DataOff}}
 		if rec.Method == torchfile.Stored {
 			x = Extent{Source: src, Off: off + h.DataOff, Len: h.NBytes}
 		}
-		root.Items = append(root.Items, pickle.Item{Key: key, Value: op.array(h, x)})
+		root.Items = append(root.Items, pickle.Item{Key: key, Value: op.array(key, h, x)})
 	}
 	if len(root.Items) == 0 && fault != nil {
 		return nil, fault
 	}
-	return &Checkpoint{Format: NPZ, root: root, lenient: a.Ambiguous}, nil
+	return &Checkpoint{Format: NPZ, root: root, lenient: a.Ambiguous, left: left}, nil
+}
+
+// member reads the header of array i and finds where the member starts.
+func member(a *torchfile.Archive, i int) (h *npy.Header, off int64, err error) {
+	r, err := a.Open(i)
+	if err != nil {
+		return nil, 0, err
+	}
+	if h, err = npy.Parse(r, a.Records[i].Size); err != nil {
+		return nil, 0, err
+	}
+	off, err = a.DataOff(i)
+	return h, off, err
 }
 
 // array makes the tensor of one numpy array. An array in Fortran order has the strides that torch.from_numpy gives it.
-func (op *opener) array(h *npy.Header, x Extent) *pickle.Tensor {
+func (op *opener) array(key string, h *npy.Header, x Extent) *pickle.Tensor {
 	dt := h.DType
 	if dt == 0 {
 		dt = byteType
-		op.finding("F_UNSUPPORTED", "", "numpy type %q has no torch name; its bytes are kept as they are", h.Descr)
+		op.finding("F_UNSUPPORTED", key, "numpy type %q has no torch name; its bytes are kept as they are", h.Descr)
 	}
 	node := &pickle.Storage{DType: dt, Location: "cpu", Numel: h.NBytes / dt.Size()}
 	op.add(node, Storage{DType: dt, NBytes: h.NBytes, Location: "cpu", Data: x, BigEndian: h.BigEndian})

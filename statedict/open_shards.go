@@ -26,8 +26,11 @@ func (op *opener) shards(files []*Source) (*Checkpoint, error) {
 		return nil, err
 	}
 	if len(rest) == 0 {
-		return nil, &FormatError{Code: "E_FORMAT", Format: "shard index", Offset: -1, Msg: "names none of the files that were given with it",
-			Hint: "open the index together with its shards", Err: ErrNotCheckpoint}
+		msg := "names none of the files that were given with it"
+		for _, f := range index.Findings {
+			msg += "; " + f.Text
+		}
+		return nil, &FormatError{Code: "E_FORMAT", Format: "shard index", Offset: -1, Msg: msg, Hint: "open the index together with its shards", Err: ErrNotCheckpoint}
 	}
 	u := union{op: op, at: map[string]int{}}
 	var contents []shards.Contents

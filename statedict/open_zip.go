@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"path"
 
 	"github.com/weightroom/weightroom/statedict/internal/pickle"
 	"github.com/weightroom/weightroom/statedict/internal/torchfile"
@@ -33,7 +34,27 @@ func (op *opener) zip(src *Source) (*Checkpoint, error) {
 	case torchfile.NPZ:
 		return op.npz(src, a)
 	}
-	return nil, &FormatError{Code: "E_FORMAT", Offset: -1, Msg: "this is a " + a.Kind.String() + ", which is not read here", Hint: archiveHint(a.Kind), Err: ErrNotCheckpoint}
+	msg := "this is a " + a.Kind.String() + ", which is not read here"
+	if a.Kind == torchfile.ZipWrapper {
+		if inside := checkpointNames(a); len(inside) > 0 {
+			msg += "; inside are" + quotedList(inside)
+		}
+	}
+	return nil, &FormatError{Code: "E_FORMAT", Offset: -1, Msg: msg, Hint: archiveHint(a.Kind), Err: ErrNotCheckpoint}
+}
+
+// checkpointNames are the first records that are named like checkpoints.
+func checkpointNames(a *torchfile.Archive) (names []string) {
+	const most = 20
+	for i := range a.Records {
+		switch path.Ext(a.Records[i].Name) {
+		case ".pt", ".pth", ".bin", ".ckpt", ".th", ".safetensors", ".gguf", ".npz", ".npy":
+			if len(names) < most {
+				names = append(names, a.FullName(i))
+			}
+		}
+	}
+	return names
 }
 
 func (op *opener) torchZip(src *Source, a *torchfile.Archive, opt torchfile.Options) (*Checkpoint, error) {
@@ -109,7 +130,9 @@ func (r *records) storage(op *opener, folder string, node *pickle.Storage) Stora
 	if rec.Method == torchfile.Deflated {
 		st.Data.Method = Deflated
 	}
-	switch {
+	switch bad := r.a.Readable(i); {
+	case bad != nil:
+		st.Missing = bad.Error()
 	case rec.Size < st.NBytes:
 		st.Missing = fmt.Sprintf("record %q has %d bytes, its storage needs %d", folder+node.Key, rec.Size, st.NBytes)
 	case rec.Size > st.NBytes:

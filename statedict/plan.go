@@ -85,11 +85,15 @@ func NewPlan(cp *Checkpoint, f Format, opts *PlanOptions) (*Plan, error) {
 		return cp.planCopy(&o)
 	}
 	var warnings []string
+	if len(cp.left) > 0 {
+		warnings = append(warnings, "left out, because they are no arrays of numbers:"+quotedList(cp.left))
+	}
 	if cp.Format == TorchScript || f != TorchZip && f != TorchLegacy || o.MaxShardSize > 0 {
-		var err error
-		if cp, warnings, err = cp.asStateDicts(); err != nil {
+		states, more, err := cp.asStateDicts()
+		if err != nil {
 			return nil, err
 		}
+		cp, warnings = states, append(warnings, more...)
 	}
 	if err := cp.checkExpanded(f, &o); err != nil {
 		return nil, err

@@ -16,8 +16,8 @@ func (cp *Checkpoint) checkExpanded(f Format, o *PlanOptions) error {
 	counted := map[StorageID]bool{}
 	for i := range cp.Entries {
 		v := &cp.Entries[i].View
-		if v.Storage == NoStorage {
-			continue
+		if v.Storage == NoStorage || cp.Entries[i].Info != nil && cp.Entries[i].Info.Bad != "" {
+			continue // that is refused by name
 		}
 		st := &cp.Storages[v.Storage]
 		if st.Of != nil && !counted[v.Storage] {

@@ -49,9 +49,9 @@ func (cp *Checkpoint) flatten(f Format) ([]flatTensor, error) {
 			bad = append(bad, fmt.Sprintf("%s (%s)", e.Path(), e.Info.Bad))
 		case e.Info != nil && e.Info.Layout != "":
 			bad = append(bad, fmt.Sprintf("%s (%s)", e.Path(), e.Info.Layout))
-		case e.Info != nil && e.Info.Class != "":
+		case e.Info != nil && e.Info.Class != "" && e.Info.Class != "torch.Tensor": // that one is plain but for Python attributes
 			bad = append(bad, fmt.Sprintf("%s (%s)", e.Path(), e.Info.Class))
-		case e.Info != nil && e.Info.Code != "" && (f != cp.Format || f == NPZ):
+		case e.Info != nil && e.Info.Code != "" && (f != cp.Format || !e.Contiguous()):
 			bad = append(bad, fmt.Sprintf("%s (%s)", e.Path(), e.Info.Code))
 		case e.Storage == NoStorage:
 			bad = append(bad, e.Path()+" (no data)")
@@ -59,6 +59,10 @@ func (cp *Checkpoint) flatten(f Format) ([]flatTensor, error) {
 			bad = append(bad, fmt.Sprintf("%s (the name %s, and an npz is unpacked into files)", e.Path(), unsafeMember(name)))
 		case e.DType.IsQuantized(), (e.Info == nil || e.Info.Code == "") && !f.holds(e.DType):
 			bad = append(bad, fmt.Sprintf("%s (%s)", e.Path(), e.DType))
+		case f == GGUF:
+			if why := gguf.Refusal(ggufTensor(name, e)); why != "" {
+				bad = append(bad, fmt.Sprintf("%s (%s)", e.Path(), why))
+			}
 		}
 	}
 	bad = append(bad, cp.oddKeys()...)
@@ -235,6 +239,17 @@ func (cp *Checkpoint) untied(ts []flatTensor) (kept []flatTensor, dropped map[st
 	return kept, dropped, warnings
 }
 
+// grown warns of the views that show more bytes than their storage holds: written out, each has them all.
+func (cp *Checkpoint) grown(ts []flatTensor) (warnings []string) {
+	for i := range ts {
+		e := ts[i].entry
+		if has := cp.Storages[e.Storage].byteLen(); e.NBytes() > has {
+			warnings = append(warnings, fmt.Sprintf("%q shows the %d bytes of its storage more than once: written out, it has %d bytes", ts[i].name, has, e.NBytes()))
+		}
+	}
+	return warnings
+}
+
 func sortedKeys(m map[string]string) []string {
 	keys := make([]string, 0, len(m))
 	for k := range m {
@@ -292,8 +307,12 @@ func (cp *Checkpoint) resolve(v *View) (base Storage, view View, casts []DType, 
 		if base.Of == nil {
 			return base, view, casts, nil
 		}
-		// A made storage is read as a whole, in order: that is how every operation makes and uses one.
 		of := *base.Of
+		if of.Contiguous() && !of.Conj && !of.Neg { // its elements lie in order: a part of them is a part of what they were made of
+			view = View{Storage: of.Storage, DType: of.DType, Conj: view.Conj, Neg: view.Neg, Offset: of.Offset + view.Offset, Shape: view.Shape, Stride: view.Stride}
+			continue
+		}
+		// Any other made storage is read as a whole, in order: that is how every operation makes and uses one.
 		if view.Offset != 0 || !view.Contiguous() || view.Numel() != of.Numel() {
 			return base, view, nil, &UnsupportedError{What: "a strided view of a storage that an operation made"}
 		}

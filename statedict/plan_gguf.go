@@ -22,17 +22,14 @@ func planGGUF(cp *Checkpoint, o *PlanOptions) (*Plan, error) {
 	}
 	kv := cp.ggufKV
 	p := &Plan{}
+	p.Report.Warnings = cp.grown(ts)
 	if kv == nil {
 		kv = []gguf.KV{{Key: "general.architecture", Value: gguf.NewString("unknown")}}
 		p.Report.Warnings = append(p.Report.Warnings, `general.architecture is "unknown": a program that runs the model needs the real one`)
 	}
 	tensors := make([]gguf.Tensor, len(ts))
 	for i, t := range ts {
-		code, _ := gguf.TypeOf(t.entry.DType)
-		if info := t.entry.Info; info != nil && info.Code != "" {
-			code, _ = gguf.ParseType(info.Code)
-		}
-		tensors[i] = gguf.Tensor{Name: t.name, Type: code, Shape: t.entry.Shape}
+		tensors[i] = *ggufTensor(t.name, t.entry)
 	}
 	l, err := gguf.Emit(kv, tensors)
 	if err != nil {
@@ -64,6 +61,15 @@ func planGGUF(cp *Checkpoint, o *PlanOptions) (*Plan, error) {
 	}
 	p.finish()
 	return p, nil
+}
+
+// ggufTensor is e as GGUF describes it.
+func ggufTensor(name string, e *Entry) *gguf.Tensor {
+	code, _ := gguf.TypeOf(e.DType)
+	if e.Info != nil && e.Info.Code != "" {
+		code, _ = gguf.ParseType(e.Info.Code)
+	}
+	return &gguf.Tensor{Name: name, Type: code, Shape: e.Shape}
 }
 
 // tensorSegment is segment for an entry whose dtype may be a format's own: those bytes are copied.

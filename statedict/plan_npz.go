@@ -26,18 +26,21 @@ func planNPZ(cp *Checkpoint, o *PlanOptions) (*Plan, error) {
 		return nil, &UnsupportedError{What: "an npz file without arrays"}
 	}
 	p := &Plan{}
+	p.Report.Warnings = cp.grown(ts)
 	f := File{Name: o.Name}
 	z := npzWriter{f: &f}
 	for _, t := range ts {
-		_, exact, _ := npy.DescrOf(t.entry.DType)
-		if !exact {
+		descr, exact, _ := npy.DescrOf(t.entry.DType)
+		if info := t.entry.Info; info != nil && info.Code != "" {
+			descr = info.Code // text or dates of a numpy source
+		} else if !exact {
 			p.Report.Warnings = append(p.Report.Warnings, fmt.Sprintf("%q: numpy has no %s; its bytes are written as unsigned integers", t.name, t.entry.DType))
 		}
-		header, err := npy.Emit(t.entry.DType, t.entry.Shape)
+		header, err := npy.Emit(descr, t.entry.Shape)
 		if err != nil {
 			return nil, npyError(nil, t.name, err)
 		}
-		data, err := cp.segment(&t.entry.View)
+		data, err := cp.tensorSegment(t.entry)
 		if err != nil {
 			return nil, err
 		}

@@ -19,7 +19,7 @@ func planSafetensors(cp *Checkpoint, opts *PlanOptions) (*Plan, error) {
 	kept, dropped, warnings := cp.untied(all)
 	meta := cp.safetensorsMetadata(dropped)
 	p := &Plan{}
-	p.Report.Warnings = warnings
+	p.Report.Warnings = append(cp.grown(kept), warnings...)
 	parts := cp.split(kept, opts)
 	for _, part := range parts {
 		f, err := cp.safetensorsFile(part, meta)

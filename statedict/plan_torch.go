@@ -199,8 +199,15 @@ func (cp *Checkpoint) storageRecord(node *pickle.Storage) (zipRecord, error) {
 			Hint: "drop the tensors that use it"}
 	}
 	dt := st.DType
-	if st.Cast != 0 {
+	switch {
+	case st.Cast != 0:
 		dt = st.Cast
+	case st.swapAs != 0:
+		dt = st.swapAs
+		if st.mixed || st.NBytes%dt.Size() != 0 {
+			return zipRecord{}, &UnsupportedError{What: "big-endian bytes that are viewed as elements of several widths:", Keys: cp.viewers(node.Index),
+				Hint: "drop all but one of them, or write safetensors"}
+		}
 	}
 	n := int64(0)
 	if size := dt.Size(); size > 0 {
@@ -231,6 +238,16 @@ func (cp *Checkpoint) storageRecord(node *pickle.Storage) (zipRecord, error) {
 		}
 	}
 	return rec, nil
+}
+
+// viewers are the paths of the tensors that view storage i.
+func (cp *Checkpoint) viewers(i int) (paths []string) {
+	for j := range cp.Entries {
+		if cp.Entries[j].Storage == StorageID(i) {
+			paths = append(paths, cp.Entries[j].Path())
+		}
+	}
+	return paths
 }
 
 // run is where the source has record i of the output, header and descriptor included, byte for byte.

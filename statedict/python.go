@@ -17,7 +17,7 @@ import (
 // output formats other than torch's have no counterpart in torch and become comments; so does dropping what is not a key or
 // a position.
 func (r *Recipe) Python(cp *Checkpoint, in, out string) string {
-	w := &pythonWriter{recipe: r, cp: cp, helpers: map[string]bool{}}
+	w := &pythonWriter{recipe: r, cp: cp, helpers: map[string]bool{}, loaded: map[string]string{}}
 	w.find()
 	for i, op := range r.Steps {
 		w.line("")
@@ -42,8 +42,11 @@ func (r *Recipe) Python(cp *Checkpoint, in, out string) string {
 	b.WriteString("import collections\nimport re\n\nimport torch\n")
 	load := fmt.Sprintf("torch.load(%s, map_location=\"cpu\")", pyString(in))
 	if cp != nil && cp.Format == Safetensors {
-		b.WriteString("from safetensors.torch import load_file\n")
+		w.safetensors = true
 		load = "load_file(" + pyString(in) + ")"
+	}
+	if w.safetensors {
+		b.WriteString("from safetensors.torch import load_file\n")
 	}
 	for _, h := range pythonHelpers {
 		if w.helpers[h.name] {
@@ -75,6 +78,9 @@ type pythonWriter struct {
 	anchor  *pickle.Dict
 	renames bool // rekey is in use, so that _metadata has to follow
 	names   []string
+	loaded  map[string]string // files that are in a variable
+
+	safetensors bool // load_file is in use
 }
 
 func (w *pythonWriter) line(format string, args ...any) {
@@ -218,7 +224,7 @@ func (w *pythonWriter) op(op Op) {
 		w.extract(op)
 	case *KeepKnown:
 		w.need("find")
-		w.line("known = %s", pythonOther(op.In, op.At))
+		w.line("known = %s", w.other(op.In, op.At))
 		if op.Shapes {
 			w.line("shape = lambda v: getattr(v, \"shape\", None)")
 			w.line("rekey(lambda k: k if k in known and shape(known[k]) == shape(sd[k]) else None%s)", pyOptional(op))
@@ -346,8 +352,21 @@ func (w *pythonWriter) extract(op *Extract) {
 	w.anchor = nil
 }
 
-func pythonOther(file, at string) string {
-	load := "torch.load(" + pyString(file) + ", map_location=\"cpu\")"
+// other is the mapping of another file as an expression. A file that several steps name is loaded once: what it shares stays
+// shared.
+func (w *pythonWriter) other(file, at string) string {
+	load := w.loaded[file]
+	if load == "" {
+		load = "torch.load(" + pyString(file) + ", map_location=\"cpu\")"
+		if strings.HasSuffix(file, ".safetensors") {
+			load, w.safetensors = "load_file("+pyString(file)+")", true
+		}
+		if files := w.recipe.Files(); len(files)-len(slices.DeleteFunc(files, func(f string) bool { return f == file })) > 1 {
+			name := fmt.Sprintf("file%d", len(w.loaded)+1)
+			w.line("%s = %s", name, load)
+			w.loaded[file], load = name, name
+		}
+	}
 	if at == "" {
 		return "find(" + load + ")[0]"
 	}
@@ -359,7 +378,7 @@ func pythonOther(file, at string) string {
 
 func (w *pythonWriter) merge(op *Merge) {
 	w.need("find")
-	w.line("other = %s", pythonOther(op.From, op.At))
+	w.line("other = %s", w.other(op.From, op.At))
 	w.line("sources.append((metadata(other), list(other)))")
 	prefix := "k"
 	if op.Prefix != "" {

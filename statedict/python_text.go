@@ -111,16 +111,19 @@ var pythonHelpers = []struct{ name, text string }{
 def find(root):
     """The mapping that holds the tensors, and a function that puts another one in its place."""
     tensors = lambda d: sum(torch.is_tensor(v) for v in d.values()) if isinstance(d, dict) else 0
+    single = lambda v: v.numel() == 1 or v.dtype == torch.uint8 and v.dim() == 1
     if isinstance(root, torch.nn.Module):
         return root.state_dict(), lambda sd: sd
-    if tensors(root):
+    if tensors(root) and not all(single(v) for v in root.values() if torch.is_tensor(v)):
         return root, lambda sd: sd
     names = ["state_dict", "model_state_dict", "model", "module", "net", "params_ema", "params", "ema", "weights"]
     for name in names:
         if isinstance(root, dict) and name in root:
             inner = root[name].state_dict() if isinstance(root[name], torch.nn.Module) else root[name]
-            if tensors(inner):
+            if tensors(inner) > tensors(root):
                 return inner, lambda sd: dict(root, **{name: sd})
+    if tensors(root):
+        return root, lambda sd: sd
     best, todo = None, [(root, None, None)]
     while todo:
         node, parent, key = todo.pop()

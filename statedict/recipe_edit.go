@@ -29,6 +29,8 @@ type edit struct {
 	swaps    map[pickle.Value]pickle.Value           // tensors and parameters that the tree refers to more than once, and what they became
 	owned    bool                                    // storages is a copy
 	imported map[*Checkpoint]map[StorageID]StorageID // what merges brought, so that aliases stay aliases
+	// importedNodes are the tree's nodes for those storages: a storage is written once for each node.
+	importedNodes map[*pickle.Storage]*pickle.Storage
 
 	metadata     map[string]string
 	metadataKeys []string
@@ -55,6 +57,10 @@ const (
 )
 
 func newEdit(base *Checkpoint, others map[string]*Checkpoint, r *Recipe) (*edit, error) {
+	base, others, err := withoutWindows(r, base, others)
+	if err != nil {
+		return nil, err
+	}
 	e := &edit{
 		base: base, others: others, found: !r.HasAt, root: base.root, storages: base.Storages,
 		metadata: base.Metadata, metadataKeys: base.MetadataKeys,

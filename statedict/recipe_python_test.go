@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -57,10 +59,10 @@ func writeTorch(t *testing.T, cp *Checkpoint, path string) error {
 	return os.WriteFile(path, b.Bytes(), 0o644)
 }
 
-// TestCopyAsPython has real torch make the files of the recipe cases, runs the recipes on them here, runs the programs that
+// TestCopyAs has real torch make the files of the recipe cases, runs the recipes on them here, runs the programs that
 // Recipe.Python writes there, and compares the results: keys and their order, values, dtypes, strides, sharing, flags,
-// _metadata.
-func TestCopyAsPython(t *testing.T) {
+// _metadata. The lines of Recipe.Command run in a shell, and what they write has to be the recipe's output to the byte.
+func TestCopyAs(t *testing.T) {
 	python := torchPython(t)
 	script, err := filepath.Abs("../testdata/recipes/torch_cases.py")
 	if err != nil {
@@ -87,7 +89,12 @@ func TestCopyAsPython(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	skipped := readJSON[map[string]string](t, filepath.Join(dir, "skipped.json"))
-	ran := 0
+	command := filepath.Join(dir, "weightroom")
+	if out, err := exec.Command("go", "build", "-o", command, "../cmd/weightroom").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
+	programs, lines := 0, 0
 	for i, c := range cases {
 		here := filepath.Join(dir, strconv.Itoa(i))
 		if why := skipped[strconv.Itoa(i)]; why != "" {
@@ -111,11 +118,16 @@ func TestCopyAsPython(t *testing.T) {
 			t.Errorf("%s: %v", c.Name, err)
 			continue
 		}
+		if line, err := runCommand(r, here); err != nil {
+			t.Errorf("%s: %s: %v", c.Name, line, err)
+		} else {
+			lines++
+		}
 		program := r.Python(base, "in.pth", "python.pth")
 		if err := os.WriteFile(filepath.Join(here, "edit.py"), []byte(program), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		ran++
+		programs++
 	}
 	out, err := exec.Command(python, script, "run", dir).Output()
 	if err != nil {
@@ -131,7 +143,31 @@ func TestCopyAsPython(t *testing.T) {
 		_, steps, _ := strings.Cut(string(program), "\ncheckpoint = ")
 		t.Errorf("%s:\n%s\ncheckpoint = %s", cases[n].Name, why, steps)
 	}
-	t.Logf("%d programs give what the recipe gives", ran-len(failures))
+	t.Logf("%d programs and %d command lines give what the recipe gives", programs-len(failures), lines)
+}
+
+// runCommand runs the recipe's command line in a shell in the folder here, and compares what it writes with ours.pth.
+func runCommand(r *Recipe, here string) (line string, err error) {
+	if err := os.Mkdir(filepath.Join(here, "command"), 0o755); err != nil {
+		return "", err
+	}
+	as := *r
+	as.Output = Output{} // ours.pth is a torch file
+	line = as.Command([]string{"in.pth"}, "command/ours.pth") + " --allow-expanded"
+	sh := exec.Command("sh", "-c", line)
+	sh.Dir = here
+	if out, err := sh.CombinedOutput(); err != nil {
+		return line, fmt.Errorf("%w\n%s", err, out)
+	}
+	want, err := os.ReadFile(filepath.Join(here, "ours.pth"))
+	if err != nil {
+		return line, err
+	}
+	got, err := os.ReadFile(filepath.Join(here, "command", "ours.pth"))
+	if err == nil && !bytes.Equal(got, want) {
+		err = errors.New("writes another file")
+	}
+	return line, err
 }
 
 func readJSON[T any](t *testing.T, path string) (v T) {

@@ -205,14 +205,14 @@ var reencoded = map[statedict.Format]int{statedict.TorchZip: 119, statedict.Torc
 var rewritten = [][2]string{
 	{"*_proto1*", "another pickle protocol than 2"}, {"*_proto4*", "another pickle protocol than 2"}, {"*_proto5*", "another pickle protocol than 2"},
 	{"proto4.pt", "another pickle protocol than 2"}, {"proto5_legacy.pt", "another pickle protocol than 2"}, {"protocol4.pth", "another pickle protocol than 2"},
-	{"lpips__*", "Python 2 wrote it: byte strings, pairs as lists"}, {"pytorch_resnet_cifar10__*", "Python 2 wrote it"},
+	{"lpips__*", "Python 2 wrote it: byte strings, pairs as lists"}, {"pytorch_resnet_cifar10__*", "Python 2 wrote it"}, {"python2_*", "as Python 2 wrote it"},
 	{"*udacity__*", "the location cuda:0 is a string for each id in some torch versions, one for all in others"},
 	{"pytorch__test_conv2d_*", "torch 1.6 to 1.9 wrote addresses as keys"},
 	{"legacy_trailing.pt", "bytes behind the end"}, {"legacy_two_objects.pt", "a second document behind the first"},
-	{"legacy_view_metadata.pt", "windows of a storage become views"},
+	{"windows_legacy.pth", "windows of a storage become views"}, {"legacy_view_metadata.pt", "windows of a storage become views"},
 	{"newer_*", "put together by a zip tool"}, {"zip_*", "put together by a zip tool"}, {"zip64.pt", "put together by a zip tool"},
 	{"cgcnn__*", "the location cuda:0, as above"}, {"cuda.pth", "made by hand, with one string for all locations"},
-	{"v3_fp8_unsigned.pth", "made by hand"}, {"numpy_namespace.pth", "CPython holds the part 'b' of a Path and the text of the bytes b'b' as two strings, here they are one"},
+	{"numpy_namespace.pth", "CPython holds the part 'b' of a Path and the text of the bytes b'b' as two strings, here they are one"},
 	{"rezipped_*", "put together by a zip tool"}, {"big_endian.pth", "the bytes are little-endian now"},
 }
 

@@ -38,11 +38,12 @@ type met struct {
 const maxSize = 1 << 61
 
 // visitor receives the nodes of a tree in file order. A container is entered once, under its first path; enter answers
-// whether to walk its children, ref tells the later references to it.
+// whether to walk its children, leave is called behind the last of them, ref tells the later references to it.
 type visitor struct {
 	tensor func(at place, node pickle.Value)
 	leaf   func(at place, node pickle.Value)
 	enter  func(at place, node pickle.Value) bool
+	leave  func()
 	ref    func(at place, node pickle.Value, first *met)
 }
 
@@ -97,6 +98,9 @@ func (cp *Checkpoint) walk(v visitor) (values, written int64) {
 			if !ok {
 				m := f.met
 				m.open = false
+				if v.leave != nil {
+					v.leave()
+				}
 				stack = stack[:len(stack)-1]
 				count(m.size)
 				continue
@@ -202,7 +206,8 @@ func (cp *Checkpoint) rebuild(root pickle.Value, storages []Storage) (*Checkpoin
 // index derives Entries, the use counts and the findings about tree and tensors from the tree.
 func (cp *Checkpoint) index() {
 	for i := range cp.Storages {
-		cp.Storages[i].Used = 0
+		st := &cp.Storages[i]
+		st.Used, st.swapAs, st.mixed = 0, 0, false
 	}
 	cp.Entries = make([]Entry, 0, len(cp.Storages))
 	found := findings{list: cp.found}
@@ -234,14 +239,26 @@ func (cp *Checkpoint) index() {
 
 func (cp *Checkpoint) use(e *Entry) {
 	if e.Storage != NoStorage {
-		cp.Storages[e.Storage].Used++
+		cp.Storages[e.Storage].use(&e.View)
 	}
 	if e.Info != nil {
-		for _, p := range e.Info.Parts {
-			if p.Storage != NoStorage {
-				cp.Storages[p.Storage].Used++
+		for i := range e.Info.Parts {
+			if p := &e.Info.Parts[i]; p.Storage != NoStorage {
+				cp.Storages[p.Storage].use(&p.View)
 			}
 		}
+	}
+}
+
+// use counts a view of s. Where s is big-endian and has no dtype of its own, its views say how its bytes are swapped.
+func (s *Storage) use(v *View) {
+	s.Used++
+	switch {
+	case !s.BigEndian || s.DType.SwapUnit() > 1:
+	case s.swapAs == 0:
+		s.swapAs = v.DType
+	default:
+		s.mixed = s.mixed || v.DType.SwapUnit() != s.swapAs.SwapUnit()
 	}
 }
 

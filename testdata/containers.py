@@ -79,14 +79,14 @@ def serialization_id(records):
     return b'%020d%020d' % (names, content)
 
 
-def profile(version, pickle, storages, byteorder=b'little'):
+def profile(version, pickle, storages, byteorder=b'little', alignment=64):
     """The records of a checkpoint as torch 1.6, 2.1 or 2.7 writes them; storages is a list of payloads, key 0 first."""
     data = [('data/%d' % i, payload) for i, payload in enumerate(storages)]
     if version != '2.7':
         data.sort()
     records = [('data.pkl', pickle)]
     if version == '2.7':
-        records += [('.format_version', b'1'), ('.storage_alignment', b'64')]
+        records += [('.format_version', b'1'), ('.storage_alignment', b'%d' % alignment)]
     if version != '1.6':
         records.append(('byteorder', byteorder))
     records += data + [('version', b'3\n')]

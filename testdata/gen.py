@@ -15,6 +15,7 @@ import os
 import pathlib
 import struct
 import sys
+import tempfile
 import types
 import zipfile
 
@@ -22,6 +23,8 @@ import numpy as np
 import torch
 
 import containers
+import distributed
+import old
 import oracle
 
 HERE = pathlib.Path(__file__).parent
@@ -247,6 +250,42 @@ def zips():
     by_hand('big_endian.pth', 'dtypes.pth', containers.torch_zip('big', containers.profile('2.1', records[0][1], ordered, b'big')), oracle='by hand')
 
 
+def aligned():
+    """Another alignment than 64, which torch can be told since 2.7."""
+    like = 'sharded_torch-00001-of-00002.bin'
+    _, records = read_zip((HERE / like).read_bytes())
+    records = containers.profile('2.7', records[0][1], [p for n, p in records if n.startswith('data/')], alignment=4096)
+    out = containers.torch_zip('aligned', records, alignment=4096)
+    assert len(torch.load(io.BytesIO(out))) == 1
+    by_hand('aligned_4096.pth', like, out)
+
+
+def old_files():
+    """What torch 0.1 to 0.4 wrote. The legacy files are described by torch, which still loads them."""
+    net_class()
+    for name, data in ('python2_legacy.pth', old.state_dict()), ('python2_module_legacy.pth', old.module(NET)):
+        put(name, data, oracle.describe(data))
+    data = old.windows()
+    info = oracle.describe(data)
+    for t in info['tensors'][1:]:
+        t['storage_view_offset'] = 2 if t['path'] == [['key', 'offset']] else 4
+    put('windows_legacy.pth', data, info)
+
+    data = old.tar()
+    with tempfile.NamedTemporaryFile() as f:  # torch looks for a tar in real files only
+        f.write(data)
+        f.flush()
+        loaded = torch.load(f.name)
+    storages = {'fc.weight': '1', 'fc.bias': '2', 'window': '3', 'tied': '1'}
+    tensors = []
+    for i, (key, t) in enumerate(loaded.items()):
+        tensors.append({'i': i, 'path': [['key', key]], 'dtype': oracle.short(t.dtype), 'shape': list(t.shape), 'stride': list(t.stride()), 'offset': t.storage_offset(),
+                        'storage': storages[key], 'location': 'cpu', 'requires_grad': False, 'sha256': oracle.sha256(oracle.values(t))})
+    tensors[2]['storage_view_offset'] = 6
+    tensors[3]['same_object_as'] = 0
+    put('tar_0.1.pth', data, {'format': 'torch tar', 'oracle': 'torch-1.13', 'tensor_count': len(tensors), 'tensors': tensors, '_metadata': []})
+
+
 class NewDType:
     """Stands for a dtype that torch 1.13 lacks: pickled as the global torch.<name>."""
     __module__ = 'torch'
@@ -272,7 +311,7 @@ def v3():
 
     class Tensor:
         def __init__(self, name, size, data):
-            self.args = (torch.frombuffer(bytearray(data), dtype=torch.uint8)._storage(), 0, (len(data) // size,), (1,), False, collections.OrderedDict(), dtypes[name])
+            self.args = (torch.frombuffer(bytearray(data), dtype=torch.uint8)._storage(), 0, (len(data) // size,), tuple([1]), False, collections.OrderedDict(), dtypes[name])  # no tuple twice: torch makes each anew
 
         def __reduce__(self):
             return rebuild, self.args
@@ -392,6 +431,13 @@ def gguf_files():
     put('toy.gguf', containers.gguf(pairs, tensors, 64), flat(records, 'gguf', version=3, alignment=64, keys=[[k, t] for k, t, _ in pairs]))
 
 
+def distributed_folder():
+    folder = HERE / 'distributed'
+    folder.mkdir(exist_ok=True)
+    for name, data in distributed.folder(save).items():
+        (folder / name).write_bytes(data)
+
+
 # ---- files to be refused
 
 def broken():
@@ -422,7 +468,7 @@ def npy_objects():
 def main():
     if os.environ.get('PYTHONHASHSEED') != '0':
         sys.exit('run with PYTHONHASHSEED=0')
-    for part in state_dicts, tensors, objects, zips, v3, safetensors_files, arrays, gguf_files, broken:
+    for part in state_dicts, tensors, objects, zips, v3, safetensors_files, arrays, gguf_files, broken, aligned, old_files, distributed_folder:
         torch.manual_seed(20)
         part()
     total = sum(p.stat().st_size for p in HERE.rglob('*') if p.is_file() and p.suffix != '.py')

@@ -1,11 +1,16 @@
 """Writes the files of rows_test.go into the folder given, each with <name>.oracle.json: the cases of the format description
 that PyTorch itself writes. Functions that only newer versions have are named by hand (the files new_*)."""
+import argparse
 import collections
+import datetime
+import enum
 import json
+import pathlib
 import pickle
 import sys
 import warnings
 
+import numpy as np
 import torch
 
 warnings.simplefilter('ignore')
@@ -19,14 +24,18 @@ OD = collections.OrderedDict
 def put(name, obj, described=True, **kw):
     torch.save(obj, f'{folder}/{name}', **kw)
     if described:
-        with open(f'{folder}/{name}', 'rb') as f:
-            info = oracle.describe(f.read())
-        with open(f'{folder}/{name}.oracle.json', 'w') as f:
-            json.dump(info, f)
+        describe(name, oracle.describe)
+
+
+def describe(name, how):
+    with open(f'{folder}/{name}', 'rb') as f:
+        info = how(f.read())
+    with open(f'{folder}/{name}.oracle.json', 'w') as f:
+        json.dump(info, f)
 
 
 class Call:
-    """Pickles as a call of torch._utils.<name>."""
+    """Pickles as a call of torch._utils.<name>, a function that this torch may lack or whose arguments it may refuse."""
     def __init__(self, name, *args):
         if not hasattr(torch._utils, name):
             def f(*args):
@@ -87,13 +96,60 @@ class Net(torch.nn.Module):
 script = torch.jit.script(Net().eval())
 script.save(f'{folder}/script.pt')
 torch.jit.trace(Net(), torch.ones(1, 2)).save(f'{folder}/traced.pt')
+for name in 'script.pt', 'traced.pt':
+    describe(name, oracle.describe_torchscript)
 torch.jit.freeze(script).save(f'{folder}/frozen.pt')
 script._save_for_lite_interpreter(f'{folder}/lite.ptl')
+script._save_for_lite_interpreter(f'{folder}/flatbuffer.ptl', _use_flatbuffer=True)
 
 put('new_parameter.pt', {'w': Call('_rebuild_parameter_with_state', torch.ones(2), True, OD(), {'foo': 1})}, described=False)
 i, v = torch.tensor([[0, 1]]), torch.ones(2)
-put('new_sparse.pt', {'coo': Call('_rebuild_sparse_tensor', torch.sparse_coo, (i, v, torch.Size([3]), True)),
-                      'csr': Call('_rebuild_sparse_tensor', torch.sparse_csr, (torch.tensor([0, 1, 2]), torch.tensor([0, 1]), v, torch.Size([2, 2])))},
+compressed = torch.tensor([0, 1, 2]), torch.tensor([0, 1])
+put('new_sparse.pt', OD([('coo', Call('_rebuild_sparse_tensor', torch.sparse_coo, (i, v, torch.Size([3]), True)))] + [
+    (k, Call('_rebuild_sparse_tensor', getattr(torch, 'sparse_' + k), (*compressed, values, torch.Size(size))))
+    for k, values, size in (('csr', v, [2, 2]), ('csc', v, [2, 2]), ('bsr', torch.ones(2, 2, 3), [4, 6]), ('bsc', torch.ones(2, 2, 3), [4, 6]))]),
     described=False)
 put('new_conj.pt', {'x': Call('_rebuild_tensor_v2', torch.tensor([1 + 2j]).storage(), 0, (1,), (1,), False, OD(), {'conj': True}),
                     'y': Call('_rebuild_tensor_v2', torch.ones(1).storage(), 0, (1,), (1,), False, OD(), {'neg': True})}, described=False)
+
+
+def cuda_tag(storage):
+    return 'cuda:' + str(0)  # a new string on every call, as torch's own is
+
+
+held, torch.serialization.location_tag = torch.serialization.location_tag, cuda_tag
+put('cuda.pt', OD([('w', x), ('v', torch.ones(2)), ('again', x[1:])]))
+torch.serialization.location_tag = held
+
+
+class New:
+    """Pickles as a call of a function that torch has."""
+    def __init__(self, function, *args):
+        self.call = function, args
+
+    def __reduce__(self):
+        return self.call
+
+
+v2 = torch._utils._rebuild_tensor_v2
+put('new_attributes.pt', {'x': New(torch._tensor._rebuild_from_type_v2, v2, torch.Tensor, (torch.ones(2).storage(), 0, (2,), (1,), False, OD()), {'tag': 'mine'})},
+    described=False)
+store = torch.arange(6.).storage()
+views = {'good': (0, (2, 3), (3, 1)), 'size': (0, (7,), (1,)), 'offset': (5, (2,), (1,)), 'stride': (0, (2, 3), (4, 1)), 'product': (0, (2 ** 40, 2 ** 40), (1, 1)),
+         'span': (0, (2 ** 33, 2), (2 ** 20, 1)), 'negative stride': (5, (2,), (-1,)), 'negative size': (0, (-2,), (1,)), 'negative offset': (-1, (2,), (1,))}
+put('bad_views.pt', OD((k, New(v2, store, *view, False, OD())) for k, view in views.items()), described=False)
+
+
+class Kind(enum.Enum):
+    A = 1
+
+
+put('numpy.pt', OD(scalar=np.float32(1.5), truth=np.bool_(True), text=np.str_('h\xe9'), array=np.arange(6, dtype='<i2').reshape(2, 3),
+                   fortran=np.asfortranarray(np.arange(6.).reshape(2, 3)), objects=np.array([1, 'a', None], dtype=object), record=np.zeros(2, dtype=[('x', '<i4'), ('y', '<f8')]),
+                   dtype=np.dtype('>f8'), w=torch.ones(1)), described=False)
+put('objects.pt', OD(namespace=argparse.Namespace(lr=0.5), defaultdict=collections.defaultdict(list, a=[1]), counter=collections.Counter('aab'),
+                     deque=collections.deque([1, 2], 5), path=pathlib.PurePosixPath('a/b'), set={3}, bytes=b'\x00\xff', complex=1 + 2j,
+                     datetime=datetime.datetime(2024, 2, 29), enum=Kind.A, w=torch.ones(1)), described=False)
+norm = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.BatchNorm1d(2))
+put('norm.pt', norm.state_dict())
+put('convert.pt', {'state_dict': norm.state_dict(), 'best': np.float64(0.5), 'counts': collections.defaultdict(int, a=1)}, described=False)

@@ -2,10 +2,15 @@ package pagetest
 
 import (
 	"bytes"
+	"encoding/binary"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 
 	"github.com/weightroom/weightroom/statedict"
 )
@@ -96,5 +101,124 @@ func TestSelect(t *testing.T) {
 	if got := b.bar(2); !strings.HasPrefix(got, "2 keys · 16 B: Drop 2, Keep only 2, Cast 2") {
 		t.Errorf("all that was found: %s", got)
 	}
+	b.clean()
+}
+
+// A click on a title sorts, a second one the other way round, a third gives the order of the file back. Widths and what is
+// hidden are there again after the page is loaded anew.
+func TestColumns(t *testing.T) {
+	b := newTab(t)
+	b.size(1500, 800)
+	file := sized(t, map[string]int{"b.2": 8, "b.10": 4, "a": 400, "b.1": 16, "c": 1})
+	b.choose(file)
+	rows := func() string {
+		return b.str(`[...document.querySelectorAll('[role=row][data-path]')].filter(r => !r.hidden).sort((a, b) => a.ariaRowIndex - b.ariaRowIndex).map(r => r.dataset.path).join(' ')`)
+	}
+	sorted := func() string {
+		return b.str("[...document.querySelectorAll('[role=columnheader]')].map(h => h.ariaSort[0]).join('')")
+	}
+	fileOrder := rows()
+	for _, c := range []struct{ column, want, aria string }{
+		{"size", "a b b.1 b.2 b.10 c", "nnnndn"}, {"size", "c b b.10 b.2 b.1 a", "nnnnan"}, {"size", fileOrder, "nnnnnn"},
+		{"name", "a b b.1 b.2 b.10 c", "annnnn"}, {"name", "c b b.10 b.2 b.1 a", "dnnnnn"}, {"params", "a b b.1 b.2 b.10 c", "nnndnn"},
+	} {
+		b.str("document.querySelector('[data-sort=" + c.column + "]').click()")
+		if rows() != c.want || sorted() != c.aria {
+			t.Errorf("%s: rows %q, want %q; aria-sort %s, want %s", c.column, rows(), c.want, sorted(), c.aria)
+		}
+	}
+	b.shot("sorted")
+	width := func(column string) int {
+		return js[int](b, "Math.round(document.querySelector('.columns .c-"+column+"').getBoundingClientRect().width)")
+	}
+	before := width("type")
+	b.str("document.querySelector('[data-sort=type]').focus()")
+	b.hold(chromedp.ModifierShift, kb.ArrowRight, kb.ArrowRight)
+	if got := width("type"); got != before+16 {
+		t.Errorf("by key from %d to %d", before, got)
+	}
+	before = width("size")
+	at := js[[]float64](b, "(() => { const r = document.querySelector('.c-size .grip').getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2] })()")
+	for i, typ := range []input.DispatchMouseEventType{input.DispatchMouseEventTypeMousePressed, input.DispatchMouseEventTypeMouseMoved, input.DispatchMouseEventTypeMouseReleased} {
+		command(b, input.DispatchMouseEvent, input.DispatchMouseEventParams{Type: typ, X: at[0] - float64(30*min(i, 1)), Y: at[1], Button: input.MouseButtonLeft, Buttons: int64(1 - i/2), ClickCount: 1})
+	}
+	if got := width("size"); got != before+30 {
+		t.Errorf("dragged from %d to %d", before, got)
+	}
+	if sorted() != "nnndnn" {
+		t.Error("dragging has sorted")
+	}
+	b.click("columns")
+	b.shot("columns-menu")
+	b.str("document.querySelector('[data-show=shape]').click()")
+	b.keys(kb.Escape)
+	b.until("document.querySelector('[data-role=columns-menu]').hidden")
+	want := fmt.Sprint(width("type"), width("size"), width("shape"))
+	if width("shape") != 0 {
+		t.Error("the column is still there")
+	}
+	b.do(chromedp.Navigate(server.URL + "/some/where/"))
+	b.wait("ready")
+	b.choose(file)
+	if got := fmt.Sprint(width("type"), width("size"), width("shape")); got != want {
+		t.Errorf("after loading the page anew the widths are %s, they were %s", got, want)
+	}
+	b.clean()
+}
+
+// sized is a safetensors file of bytes, with so many to a key.
+func sized(t *testing.T, sizes map[string]int) string {
+	t.Helper()
+	var names []string
+	for name := range sizes {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	slices.Reverse(names)
+	head, at := "{", 0
+	for i, name := range names {
+		head += fmt.Sprintf(`%s%q:{"dtype":"U8","shape":[%d],"data_offsets":[%d,%d]}`, map[bool]string{false: ","}[i == 0], name, sizes[name], at, at+sizes[name])
+		at += sizes[name]
+	}
+	head += "}"
+	data := binary.LittleEndian.AppendUint64(nil, uint64(len(head)))
+	return write(t, "sized.safetensors", append(append(data, head...), make([]byte, at)...))
+}
+
+// Equal blocks fold into one row that stands for all of them.
+func TestFold(t *testing.T) {
+	b := newTab(t)
+	var names []string
+	for i := range 12 {
+		for _, part := range []string{"attn.q.weight", "attn.q.bias", "mlp.up.weight", "mlp.down.weight"} {
+			names = append(names, fmt.Sprintf("model.layers.%d.%s", i, part))
+		}
+	}
+	names = append(append([]string{"model.embed.weight"}, names...), "model.layers.12.attn.q.weight", "head.weight")
+	b.choose(safetensors(t, names...))
+	b.click("fold")
+	b.until("document.querySelector('[role=row] .tag:not(:empty)')?.innerText === '12 blocks alike'")
+	if got := strings.Join(b.paths("group"), " "); !strings.Contains(got, "model.layers.0…11 model.layers.12") {
+		t.Errorf("groups %q", got)
+	}
+	b.clickRow("model.layers.0…11", "ctrl")
+	if got := b.bar(48); !strings.HasPrefix(got, "48 keys · 384 B: Drop 48") {
+		t.Errorf("the run: %s", got)
+	}
+	b.shot("folded")
+	b.str("document.querySelector('[data-action=pick-drop]').click()")
+	if got := b.str("document.querySelector('[data-field=match]').value"); got != "model.layers.{0,1,2,3,4,5,6,7,8,9,10,11}.**" {
+		t.Errorf("the pattern %q", got)
+	}
+	b.apply()
+	if got := b.role("summary"); got != "3 keys · 24 B" {
+		t.Errorf("dropped to %q", got)
+	}
+	b.click("undo")
+	b.wait("ready")
+	b.clickRow("model.layers.0…11", "")
+	b.until("[...document.querySelectorAll('[role=row][data-path]')].some(r => !r.hidden && r.dataset.path === 'model.layers.7')")
+	b.click("fold")
+	b.until("![...document.querySelectorAll('[role=row] .tag')].some(t => t.innerText.includes('alike'))")
 	b.clean()
 }

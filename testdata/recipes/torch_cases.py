@@ -1,4 +1,4 @@
-"""The other half of TestCopyAsPython: makes the cases' files with real torch, runs the programs, compares.
+"""The other half of TestCopyAs: makes the cases' files with real torch, runs the programs, compares.
 
     python3 torch_cases.py build DIR    reads DIR/cases.json, writes DIR/N.pth and the other files, or notes in DIR/skipped.json why it cannot
     python3 torch_cases.py run DIR      runs DIR/N.py in DIR/N and compares DIR/N/python.pth with DIR/N/ours.pth

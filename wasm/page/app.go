@@ -25,6 +25,7 @@ type app struct {
 	open    *workspace // nil before the first file
 	tree    *treeView
 	bar     *selectionBar
+	columns *columns
 	panel   panel // the open operation or export; nil for none
 	place   place
 	shrink  shrink
@@ -97,6 +98,7 @@ func Run() {
 	a.listenTheme()
 	a.listenShrink()
 	a.listenSelection()
+	a.listenColumns()
 	a.listenLeave()
 	a.listenLanguage(lang)
 	a.drawStatus("")

@@ -89,6 +89,7 @@ func (a *app) act(action string) {
 	a.actDiff(action)
 	a.actInspector(action)
 	a.actSelection(action)
+	a.actColumns(action)
 	a.actMap(action)
 }
 

@@ -106,13 +106,13 @@ func (m *maps) follow() {
 func (m *maps) cursor() int32 {
 	t := m.app.tree
 	if v := t.view; t.touched && v.Current() != nil {
-		return v.Rows[v.Cursor]
+		return v.InBase(v.Rows[v.Cursor])
 	}
 	return -1
 }
 
-// nodes are those of the tree on show.
-func (m *maps) nodes() []model.Node { return m.app.tree.view.Tree.Nodes }
+// nodes are those of the tree in the order of the file, however it is sorted on show.
+func (m *maps) nodes() []model.Node { return m.app.tree.view.Base.Nodes }
 
 // choose puts the cursor of the tree on a node.
 func (m *maps) choose(node int32) {

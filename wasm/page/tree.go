@@ -31,19 +31,19 @@ type treeView struct {
 
 // rowView is an element of the pool, with what it shows now.
 type rowView struct {
-	el                          element
-	style                       js.Value
-	name, tag, typ, shape, size element
-	share                       js.Value
-	row                         int
-	node                        *model.Node
-	open, current, selected     bool
-	partly                      bool // of a group: some of its leaves are selected
-	hidden                      bool
-	kind, dtype, cells, tags    string
-	bare, fresh                 bool
-	depth                       int32
-	fit                         string
+	el                                  element
+	style                               js.Value
+	name, tag, typ, shape, params, size element
+	share                               js.Value
+	row                                 int
+	node                                *model.Node
+	open, current, selected             bool
+	partly                              bool // of a group: some of its leaves are selected
+	hidden                              bool
+	kind, dtype, cells, tags            string
+	bare, fresh                         bool
+	depth                               int32
+	fit                                 string
 }
 
 func newTreeView(a *app) *treeView {
@@ -67,7 +67,9 @@ func newTreeView(a *app) *treeView {
 
 // reset forgets the groups, the filter and the cursor of the file before.
 func (t *treeView) reset() {
+	arranged := t.view.Arranged()
 	t.view, t.touched = model.NewView(), false
+	t.view.Arrange(arranged)
 	find(root, "#filter").Set("value", "")
 	t.box.Set("scrollTop", 0)
 }
@@ -189,7 +191,7 @@ func (t *treeView) newRow(i int) *rowView {
 	return &rowView{
 		el: el, style: el.Get("style"), row: -1,
 		name: find(el, ".name"), tag: find(el, ".tag"), typ: find(el, ".c-type bdi"), shape: find(el, ".c-shape bdi"),
-		size: find(el, ".c-size"), share: find(el, ".share i").Get("style"), depth: -1,
+		params: find(el, ".c-params"), size: find(el, ".c-size"), share: find(el, ".share i").Get("style"), depth: -1,
 	}
 }
 
@@ -259,15 +261,18 @@ func (t *treeView) fillNode(r *rowView, n *model.Node) {
 	t.drawName(r.name, name)
 	r.name.SetAttribute("title", model.Visible(n.Path))
 
-	typ, shape, size, tag, title := n.Type, "", model.Bytes(n.NBytes), "", ""
+	typ, shape, params, size, tag, title := n.Type, "", model.Count(n.Numel), model.Bytes(n.NBytes), "", ""
 	bad := false
 	switch n.Kind {
 	case model.Group:
 		shape = t.app.keys(int(n.Keys))
 		if n.Keys == 0 {
-			shape, size = "", ""
+			shape, params, size = "", "", ""
 		} else if typ == "" {
 			typ = text.Text("row.mixed")
+		}
+		if n.Blocks > 0 {
+			tag, title = text.Text("row.blocks", "n", count(int(n.Blocks))), text.Text("row.blocks.title")
 		}
 	case model.Tensor:
 		shape = model.Shape(n.Row.Shape)
@@ -278,12 +283,13 @@ func (t *treeView) fillNode(r *rowView, n *model.Node) {
 			tag, title = text.Text("row.tied"), text.Text("row.tied.title")
 		}
 	case model.Object:
-		shape, size = model.Visible(n.Row.Value), ""
+		shape, params, size = model.Visible(n.Row.Value), "", ""
 	}
-	if cells := typ + "\x00" + shape + "\x00" + size; cells != r.cells {
+	if cells := typ + "\x00" + shape + "\x00" + params + "\x00" + size; cells != r.cells {
 		r.cells = cells
 		setText(r.typ, model.Visible(typ))
 		setText(r.shape, shape)
+		setText(r.params, params)
 		setText(r.size, size)
 	}
 	if tags := tag + "\x00" + title; tags != r.tags {

@@ -61,7 +61,7 @@ func (t *treemapView) node() int32 {
 	if t.root == "" {
 		return -1
 	}
-	return t.maps.app.tree.view.Tree.Find(t.root, model.Group)
+	return t.maps.app.tree.view.Base.Find(t.root, model.Group)
 }
 
 func (t *treemapView) draw() {
@@ -74,7 +74,7 @@ func (t *treemapView) draw() {
 	if node < 0 {
 		t.root = ""
 	}
-	t.boxes = model.Treemap(m.app.tree.view.Tree, node, width, height, mostBoxes)
+	t.boxes = model.Treemap(m.app.tree.view.Base, node, width, height, mostBoxes)
 	t.els = t.els[:0]
 	clear(t.box)
 	for i := range t.boxes {

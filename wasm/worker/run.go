@@ -162,6 +162,13 @@ func (w *worker) answer(j *job) (reply any, rows []message.Row, blobs []any, err
 		}
 		out, blobs, err := w.export(j, &req)
 		return out, nil, blobs, err
+	case message.Array:
+		var req message.ArrayRequest
+		if err := decode(j, &req); err != nil {
+			return nil, nil, nil, err
+		}
+		out, blobs, err := w.array(j, &req)
+		return out, nil, blobs, err
 	case message.Attach:
 		var req message.AttachRequest
 		if err := decode(j, &req); err != nil {

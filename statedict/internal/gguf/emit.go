@@ -2,6 +2,7 @@ package gguf
 
 import (
 	"encoding/binary"
+	"fmt"
 	"slices"
 )
 
@@ -56,9 +57,9 @@ func Emit(kv []KV, tensors []Tensor) (*Layout, error) {
 			return nil, fault(CodeHeader, -1, "tensor %s appears twice", quote(t.Name))
 		}
 		seen[t.Name] = struct{}{}
-		size, err := sizeForEmit(t)
-		if err != nil {
-			return nil, err
+		size, code, why := sizeForEmit(t)
+		if why != "" {
+			return nil, fault(code, -1, "tensor %s: %s", quote(t.Name), why)
 		}
 		if size > maxEnd-l.Data {
 			return nil, fault(CodeLimit, -1, "tensor %s: the data grow beyond 63 bits", quote(t.Name))
@@ -88,28 +89,33 @@ func appendTensor(b []byte, t *Tensor, begin int64) []byte {
 	return binary.LittleEndian.AppendUint64(b, uint64(begin))
 }
 
-// sizeForEmit is the size of t in bytes, or why ggml could not read it.
-func sizeForEmit(t *Tensor) (int64, error) {
+// Refusal says why ggml could not read a tensor of this name, type and shape, as the end of a sentence; "" when it can.
+func Refusal(t *Tensor) string {
+	_, _, why := sizeForEmit(t)
+	return why
+}
+
+// sizeForEmit is the size of t in bytes, or why ggml could not read it, with the code of the error.
+func sizeForEmit(t *Tensor) (size int64, code, why string) {
 	if len(t.Name) > maxName {
-		return 0, fault(CodeUnsupported, -1, "tensor %s: the name has %d bytes, ggml reads %d", quote(t.Name), len(t.Name), maxName)
+		return 0, CodeUnsupported, fmt.Sprintf("the name has %d bytes, ggml reads %d", len(t.Name), maxName)
 	}
 	if len(t.Shape) > maxRank {
-		return 0, fault(CodeUnsupported, -1, "tensor %s: %d dimensions, ggml reads %d", quote(t.Name), len(t.Shape), maxRank)
+		return 0, CodeUnsupported, fmt.Sprintf("%d dimensions, ggml reads %d", len(t.Shape), maxRank)
 	}
 	if _, _, known := t.Type.Block(); !known {
-		return 0, fault(CodeUnsupported, -1, "tensor %s: %s is not known", quote(t.Name), t.Type)
+		return 0, CodeUnsupported, fmt.Sprintf("%s is not known", t.Type)
 	}
 	for i, dim := range t.Shape {
 		switch {
 		case dim < 0:
-			return 0, fault(CodeLayout, -1, "tensor %s: dimension %d is %d", quote(t.Name), i, dim)
+			return 0, CodeLayout, fmt.Sprintf("dimension %d is %d", i, dim)
 		case dim == 0:
-			return 0, fault(CodeUnsupported, -1, "tensor %s: empty, which ggml cannot read", quote(t.Name))
+			return 0, CodeUnsupported, "empty, which ggml cannot read"
 		}
 	}
-	size, problem := sizeOf(t.Type, t.Shape)
-	if problem != "" {
-		return 0, fault(CodeLayout, -1, "tensor %s: %s %v: %s", quote(t.Name), t.Type, t.Shape, problem)
+	if size, why = sizeOf(t.Type, t.Shape); why != "" {
+		return 0, CodeLayout, fmt.Sprintf("%s %v: %s", t.Type, t.Shape, why)
 	}
-	return size, nil
+	return size, "", ""
 }

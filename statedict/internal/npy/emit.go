@@ -4,24 +4,21 @@ import (
 	"encoding/binary"
 	"strconv"
 	"strings"
-
-	"github.com/weightroom/weightroom/statedict/internal/dtype"
 )
 
-// Emit returns the header that numpy.save writes in front of a row-major array of d: version 1.0, padded so that the array starts at a multiple of 64 bytes. The array's bytes are little-endian; see DescrOf for
-// the types numpy lacks. Errors are *Error: a dtype without a form in numpy, a negative dimension, more than 64 of
-// them.
+// Emit returns the header that numpy.save writes in front of a row-major array: version 1.0, padded so that the array starts
+// at a multiple of 64 bytes. descr is numpy's type string, that of DescrOf or a Header's. Errors are *Error: a type string
+// that is none, a negative dimension, more than 64 of them.
 //
 // Source: numpy/lib/format.py, _write_array_header (1.23 and later reserve room for the first dimension to grow) and
 // _wrap_header.
-func Emit(d dtype.DType, shape []int64) ([]byte, error) {
+func Emit(descr string, shape []int64) ([]byte, error) {
 	const (
 		alignment = 64
 		growth    = 21 // digits reserved for the first dimension
 	)
-	descr, _, ok := DescrOf(d)
-	if !ok {
-		return nil, fault(CodeUnsupported, -1, "numpy has no %s", d)
+	if descr == "" || len(descr) > 64 || strings.ContainsAny(descr, "'\\\n") {
+		return nil, fault(CodeUnsupported, -1, "type %s", quote(descr))
 	}
 	if len(shape) > maxRank {
 		return nil, fault(CodeLimit, -1, "%d dimensions, limit %d", len(shape), maxRank)

@@ -140,6 +140,11 @@ func TestReject(t *testing.T) {
 }
 
 // TestEmit holds against what numpy 1.24.2 saved: length field and text without padding.
+func descrOf(d dtype.DType) string {
+	descr, _, _ := DescrOf(d)
+	return descr
+}
+
 func TestEmit(t *testing.T) {
 	for _, c := range []struct {
 		dtype  dtype.DType
@@ -159,7 +164,7 @@ func TestEmit(t *testing.T) {
 		{dtype.Complex128, []int64{1}, 0x0076, `{'descr': '<c16', 'fortran_order': False, 'shape': (1,), }`},
 		{dtype.UInt64, []int64{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}, 0x0076, `{'descr': '<u8', 'fortran_order': False, 'shape': (1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1), }`},
 	} {
-		b, err := Emit(c.dtype, c.shape)
+		b, err := Emit(descrOf(c.dtype), c.shape)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -178,19 +183,25 @@ func TestEmit(t *testing.T) {
 	// Bytes in front of the data for uint8 arrays of rank 0 to 32, all dimensions 1, as numpy 1.24.2 saved them.
 	lengths := []int{128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 192, 192, 192, 192, 192, 192, 192, 192, 192, 192, 192, 192, 192, 192, 192, 192, 192, 192}
 	for rank, want := range lengths {
-		b, err := Emit(dtype.UInt8, slices.Repeat([]int64{1}, rank))
+		b, err := Emit(descrOf(dtype.UInt8), slices.Repeat([]int64{1}, rank))
 		if err != nil || len(b) != want {
 			t.Errorf("rank %d: %d bytes, want %d (%v)", rank, len(b), want, err)
 		}
 	}
 	var e *Error
-	if _, err := Emit(dtype.QInt8, nil); !errors.As(err, &e) || e.Code != CodeUnsupported {
+	if _, err := Emit(descrOf(dtype.QInt8), nil); !errors.As(err, &e) || e.Code != CodeUnsupported {
 		t.Errorf("qint8: %v", err)
 	}
-	if _, err := Emit(dtype.Int8, []int64{-1}); !errors.As(err, &e) || e.Code != CodeLayout {
+	if _, err := Emit("<M8['ns]", nil); !errors.As(err, &e) || e.Code != CodeUnsupported {
+		t.Errorf("a type that ends the text: %v", err)
+	}
+	if b, err := Emit("<U2", []int64{2}); err != nil || !strings.Contains(string(b), "{'descr': '<U2', ") {
+		t.Errorf("text: %q, %v", b, err)
+	}
+	if _, err := Emit(descrOf(dtype.Int8), []int64{-1}); !errors.As(err, &e) || e.Code != CodeLayout {
 		t.Errorf("dimension -1: %v", err)
 	}
-	if _, err := Emit(dtype.Int8, make([]int64, 65)); !errors.As(err, &e) || e.Code != CodeLimit {
+	if _, err := Emit(descrOf(dtype.Int8), make([]int64, 65)); !errors.As(err, &e) || e.Code != CodeLimit {
 		t.Errorf("rank 65: %v", err)
 	}
 }
@@ -275,7 +286,7 @@ func TestFiles(t *testing.T) {
 			if sum := sha256.Sum256(data); !h.Fortran && !h.BigEndian && hex.EncodeToString(sum[:]) != want.SHA256 {
 				t.Errorf("%s: %s: other data", path, f.Name)
 			}
-			if own, err := Emit(h.DType, h.Shape); err != nil || !h.Fortran && !h.BigEndian && len(own) != int(h.DataOff) && h.DataOff%64 == 0 {
+			if own, err := Emit(descrOf(h.DType), h.Shape); err != nil || !h.Fortran && !h.BigEndian && len(own) != int(h.DataOff) && h.DataOff%64 == 0 {
 				t.Errorf("%s: %s: wrote %d header bytes, file has %d (%v)", path, f.Name, len(own), h.DataOff, err)
 			}
 		}
@@ -312,7 +323,7 @@ func FuzzNpy(f *testing.F) {
 		if h.DType == dtype.Invalid {
 			return
 		}
-		own, err := Emit(h.DType, h.Shape)
+		own, err := Emit(descrOf(h.DType), h.Shape)
 		if err != nil {
 			t.Fatalf("%q: %v", b, err)
 		}

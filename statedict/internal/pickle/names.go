@@ -3,6 +3,7 @@ package pickle
 import (
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"math"
 	"math/big"
 	"strings"
@@ -169,6 +170,11 @@ func Scalar(v Value) (jsonable any, ok bool) {
 			return v.String(), true
 		}
 		return v.Name, true
+	case *Storage:
+		if v.Untyped {
+			return fmt.Sprintf("%d bytes", v.Numel), true
+		}
+		return fmt.Sprintf("%s [%d]", v.DType, v.Numel), true
 	case *Object:
 		return objectScalar(v)
 	}
@@ -184,6 +190,9 @@ func jsonFloat(f float64) any {
 
 func objectScalar(o *Object) (any, bool) {
 	switch objectType(o) {
+	case "ndarray":
+		a, ok := NumpyArray(o)
+		return a.String(), ok
 	case "torch.device":
 		name, ok := firstText(o)
 		if ok && len(o.Args.Items) > 1 {

@@ -17,6 +17,22 @@ type ArrayInfo struct {
 	Items   []Value // of an array of objects
 }
 
+// String is dtype and shape: "<f4 [2, 3]".
+func (a *ArrayInfo) String() string {
+	b := append([]byte(a.DType), " ["...)
+	for i, d := range a.Shape {
+		if i > 0 {
+			b = append(b, ", "...)
+		}
+		b = strconv.AppendInt(b, d, 10)
+	}
+	b = append(b, ']')
+	if a.Fortran && len(a.Shape) > 1 {
+		b = append(b, " in Fortran order"...)
+	}
+	return string(b)
+}
+
 // ScalarInfo describes a numpy scalar.
 type ScalarInfo struct {
 	DType string // numpy's name: "float64", "int32", "bool", "str", …

@@ -63,7 +63,7 @@ func (c *Cursor) Pickle(limit int64, length func(window []byte) (int64, error)) 
 		case err != nil && !errors.Is(err, io.ErrUnexpectedEOF):
 			return nil, err
 		case int64(len(seen)) == c.Left():
-			return nil, errorAt(CodeTruncated, c.off, "the file ends inside a pickle, %d bytes after its start", len(seen))
+			return nil, errorAt(CodeTruncated, c.off, "cut off: the file ends inside a pickle, %d bytes after its start", len(seen))
 		case int64(len(seen)) == limit:
 			return nil, errorAt(CodeLimit, c.off, "a pickle of more than %d bytes", limit)
 		}

@@ -125,7 +125,7 @@ func (k *picker) group(selected int) *Node {
 // or has several children.
 func (k *picker) takesGroup(i int32) bool {
 	n := &k.v.Tree.Nodes[i]
-	return n.Blocks == 0 && k.below(k.leaves, i) == k.below(k.on, i) && (k.v.marked[i] || k.v.Tree.Nodes[i+1].End < n.End)
+	return n.Blocks == 0 && k.below(k.leaves, i) == k.below(k.on, i) && (k.v.marked[i] || k.v.Tree.Nodes[i+1].End < n.End || k.v.Tree.Nodes[i+1].Blocks > 0)
 }
 
 // patterns finds few patterns for the selected keys: all, the last part that they alone share, whole groups, single keys.
@@ -166,7 +166,7 @@ func (k *picker) patterns(p *Picked) (out []string) {
 		}
 		i = next
 	}
-	return out
+	return joinNumbers(out)
 }
 
 // others counts the keys that end in a part without being selected.
@@ -243,4 +243,40 @@ func literal(key string) string {
 		return "re:^$" // an empty pattern is none
 	}
 	return statedict.QuotePattern(key)
+}
+
+// joinNumbers makes one pattern of those that follow each other and differ in one number only: layers.{0,1,2}.** for three
+// blocks.
+func joinNumbers(patterns []string) (out []string) {
+	const most = 500 // alternatives of a pattern
+	for i := 0; i < len(patterns); {
+		head, number, tail := lastNumber(patterns[i])
+		alike := []string{number}
+		for i++; number != "" && i < len(patterns) && len(alike) < most; i++ {
+			h, n, t := lastNumber(patterns[i])
+			if n == "" || h != head || t != tail {
+				break
+			}
+			alike = append(alike, n)
+		}
+		if len(alike) == 1 {
+			out = append(out, head+number+tail)
+		} else {
+			out = append(out, head+"{"+strings.Join(alike, ",")+"}"+tail)
+		}
+	}
+	return out
+}
+
+// lastNumber is a pattern with its last literal part set apart, if that is a number.
+func lastNumber(p string) (head, number, tail string) {
+	head = p
+	if rest, ok := strings.CutSuffix(p, ".**"); ok {
+		head, tail = rest, ".**"
+	}
+	dot := strings.LastIndexByte(head, '.') + 1
+	if number = head[dot:]; number == "" || digits(number) < len(number) || strings.HasPrefix(p, "re:") {
+		return p, "", ""
+	}
+	return head[:dot], number, tail
 }

@@ -82,7 +82,7 @@ func TestOffers(t *testing.T) {
 // Whatever is selected, dropping it drops those keys and no other: also where a key is called as a group is, and where names
 // hold what patterns, lists and forms read as something else.
 func TestPatternsAreExact(t *testing.T) {
-	odd := []string{"a", "a.x", "a.y", "b.x", "re:b.x", " c ", "c", "d,e", "d", "e", "f[0].{x,y}*", "f[0].z?", "\\", "g\nh.i", "g\nh.j", "$1.x", "", ".", "..", "[x", "{a,b", "A.x", "a.x.y", "名前.重み", "re:(", "k,{l", "<img src=x>.w"}
+	odd := []string{"a", "a.x", "a.y", "b.x", "re:b.x", " c ", "c", "d,e", "d", "e", "f[0].{x,y}*", "f[0].z?", "\\", "g\nh.i", "g\nh.j", "$1.x", "", ".", "..", "[x", "{a,b", "A.x", "a.x.y", "名前.重み", "re:(", "k,{l", "<img src=x>.w", "1.w", "1.b", "2.w", "2.b", "n.0", "n.1", "n.3", "n.0.x", "{1}.2", "{1}.3"}
 	cp := checkpointOf(t, odd)
 	var list []message.Row
 	for _, k := range odd {

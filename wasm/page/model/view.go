@@ -7,7 +7,8 @@ const fewRows = 400
 
 // View is the part of a tree that is on show: which groups are open, what the filter lets through, where the cursor is.
 type View struct {
-	Tree *Tree
+	// Base is the tree in the order of the file, Tree the same as it is arranged.
+	Base, Tree *Tree
 	// Rows are the indices of the nodes on show, in order.
 	Rows []int32
 	// Cursor is an index into Rows, -1 when there are none.
@@ -17,12 +18,13 @@ type View struct {
 	// Only, if set, lets through only the leaves it is true for; Again brings a change of it to effect.
 	Only func(n *Node) bool
 
-	choice  []int8 // by node: groups that the user opened (1) or closed (-1)
-	first   []bool // groups that are open without a choice, by node
-	query   string
-	failure error
-	search  *Query
-	shown   []bool // nodes that the filter lets through; nil without a filter
+	arranged Arrangement
+	choice   []int8 // by node: groups that the user opened (1) or closed (-1)
+	first    []bool // groups that are open without a choice, by node
+	query    string
+	failure  error
+	search   *Query
+	shown    []bool // nodes that the filter lets through; nil without a filter
 
 	selection
 	baseRows []message.Row
@@ -30,18 +32,46 @@ type View struct {
 }
 
 // NewView has every group open if the tree is small, else the first levels and the way to the first leaf.
-func NewView() *View { return &View{Tree: &Tree{}, Cursor: -1, selection: selection{anchor: -1}} }
+func NewView() *View {
+	return &View{Base: &Tree{}, Tree: &Tree{}, Cursor: -1, selection: selection{anchor: -1}}
+}
 
 // SetTree shows t instead. What is open, the filter and the cursor stay as far as the keys are still there.
 func (v *View) SetTree(t *Tree) {
-	v.show(t, false)
+	v.Base = t
+	v.show(t.Arrange(v.arranged), false)
+}
+
+// Arrange lays the tree out anew. What is open, the selection and the cursor stay.
+func (v *View) Arrange(a Arrangement) {
+	if a != v.arranged {
+		v.arranged = a
+		v.show(v.Base.Arrange(a), true)
+	}
+}
+
+// Arranged is how the tree is laid out.
+func (v *View) Arranged() Arrangement { return v.arranged }
+
+// InBase is the node of Base that node i of Tree is, of a folded run the group around it; -1 for none.
+func (v *View) InBase(i int32) int32 {
+	if v.Tree == v.Base || i < 0 {
+		return i
+	}
+	if v.Tree.Nodes[i].Blocks > 0 {
+		i = v.Tree.around(i)
+	}
+	return v.Tree.find(i, v.Base)
 }
 
 // show puts t in place of the tree; sameRows tells that it has the same leaves in another order.
 func (v *View) show(t *Tree, sameRows bool) {
 	cursor := int32(-1)
 	if v.Current() != nil {
-		cursor = v.Tree.find(v.Rows[v.Cursor], t)
+		if cursor = v.Rows[v.Cursor]; v.Tree.Nodes[cursor].Blocks > 0 && v.Tree.find(cursor, t) < 0 {
+			cursor++ // its first block
+		}
+		cursor = v.Tree.find(cursor, t)
 	}
 	v.keep(t, sameRows)
 	v.Tree = t
@@ -49,8 +79,11 @@ func (v *View) show(t *Tree, sameRows bool) {
 	v.filter()
 	v.list()
 	v.Cursor = min(v.Cursor, len(v.Rows)-1)
-	if i := v.rowOf(cursor); i >= 0 {
-		v.Cursor = i
+	for ; cursor >= 0; cursor = t.Nodes[cursor].Parent {
+		if i := v.rowOf(cursor); i >= 0 {
+			v.Cursor = i
+			break
+		}
 	}
 	if v.Cursor < 0 && len(v.Rows) > 0 {
 		v.Cursor = 0
@@ -58,16 +91,17 @@ func (v *View) show(t *Tree, sameRows bool) {
 }
 
 // startOpen opens level after level while the lines stay few, and in any case the way to the first leaf. Groups without
-// tensors, such as an optimizer's settings, start closed.
+// tensors, such as an optimizer's settings, start closed, and so do folded runs and their blocks.
 func startOpen(t *Tree) []bool {
-	open := make([]bool, len(t.Nodes))
+	open, folded := make([]bool, len(t.Nodes)), make([]bool, len(t.Nodes))
 	perDepth := []int{}
 	for i := range t.Nodes {
 		n := &t.Nodes[i]
 		for len(perDepth) <= int(n.Depth) {
 			perDepth = append(perDepth, 0)
 		}
-		if n.Parent < 0 || t.Nodes[n.Parent].Keys > 0 {
+		folded[i] = n.Blocks > 0 || n.Parent >= 0 && folded[n.Parent]
+		if n.Parent < 0 || t.Nodes[n.Parent].Keys > 0 && !folded[n.Parent] {
 			perDepth[n.Depth]++
 		}
 	}
@@ -80,9 +114,9 @@ func startOpen(t *Tree) []bool {
 		depth = d
 	}
 	for i := range t.Nodes {
-		open[i] = t.Nodes[i].Kind == Group && int(t.Nodes[i].Depth) < depth && t.Nodes[i].Keys > 0
+		open[i] = t.Nodes[i].Kind == Group && int(t.Nodes[i].Depth) < depth && t.Nodes[i].Keys > 0 && !folded[i]
 	}
-	for i := 0; i < len(t.Nodes) && t.Nodes[i].Kind == Group; i++ {
+	for i := 0; i < len(t.Nodes) && t.Nodes[i].Kind == Group && !folded[i]; i++ {
 		open[i] = true
 	}
 	return open
