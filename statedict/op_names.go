@@ -78,6 +78,7 @@ func (o *Keep) apply(e *edit, r *OpReport) (int, error) {
 	if touched == 0 {
 		return 0, nil
 	}
+	e.dirty = true // the output holds what is kept and nothing else, not even bytes that belong to no tensor
 	i := -1
 	r.Touched = e.keep(func(row *row) bool { i++; return hit[i] || row.kind == versions })
 	return touched, nil

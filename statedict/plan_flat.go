@@ -3,6 +3,7 @@ package statedict
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 
@@ -47,6 +48,7 @@ func (cp *Checkpoint) flatten(f Format) ([]flatTensor, error) {
 		switch {
 		case e.Info != nil && e.Info.Bad != "":
 			bad = append(bad, fmt.Sprintf("%s (%s)", e.Path(), e.Info.Bad))
+		case f == shardedTorch && (e.Info == nil || e.Info.Code == ""):
 		case e.Info != nil && e.Info.Layout != "":
 			bad = append(bad, fmt.Sprintf("%s (%s)", e.Path(), e.Info.Layout))
 		case e.Info != nil && e.Info.Class != "" && e.Info.Class != "torch.Tensor": // that one is plain but for Python attributes
@@ -66,7 +68,10 @@ func (cp *Checkpoint) flatten(f Format) ([]flatTensor, error) {
 		}
 	}
 	bad = append(bad, cp.oddKeys()...)
-	hint := "drop them with drop_objects (--drop-objects " + strings.Join(topLevel(objects), ",") + "), or write a torch file"
+	hint := "write a torch file"
+	if tops := topLevel(objects); !slices.Contains(tops, "") {
+		hint = "drop them with drop_objects (--drop-objects " + strings.Join(tops, ",") + "), or " + hint
+	}
 	switch {
 	case len(objects) > 0 && len(bad) > 0:
 		return nil, &UnsupportedError{What: fmt.Sprintf("%s holds tensors only, and these are none, or of kinds that it lacks:", f), Keys: append(objects, bad...), Hint: hint}
@@ -166,7 +171,7 @@ func (cp *Checkpoint) group(ts []flatTensor) error {
 			twice = append(twice, ts[i].name)
 		}
 		names[ts[i].name] = true
-		if e.Numel() == 0 {
+		if e.Numel() == 0 || e.Storage == NoStorage {
 			ts[i].group = -1 - i
 			continue
 		}

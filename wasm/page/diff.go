@@ -43,9 +43,14 @@ func (a *app) closeDiff() {
 	if a.diff.busy {
 		a.stop()
 	}
+	a.hideDiff()
+	a.tree.refresh()
+}
+
+// hideDiff takes the table away. An answer that is on its way finds nobody.
+func (a *app) hideDiff() {
 	a.diff = differ{}
 	show(role("diff"), false)
-	a.tree.refresh()
 }
 
 // compareFiles asks for the differences, with values if they are wanted.
@@ -60,6 +65,9 @@ func (a *app) compareFiles(values bool) {
 	a.run(job{
 		own: true,
 		work: func(ctx context.Context) error {
+			if a.diff.with != x {
+				return nil
+			}
 			if values {
 				a.drawDiffProgress(message.Progress{})
 			}

@@ -4,6 +4,7 @@ package page
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"syscall/js"
 	"time"
@@ -265,6 +266,7 @@ func (e *exporter) save(ctx context.Context, req message.PlanRequest, target *ta
 		text = "export.saved.disk"
 	}
 	w.saved = string(w.recipe.Document())
+	a.drawTabs()
 	a.tell("export", map[string]any{"name": out.Files[0].Name, "size": total})
 	name := target.name
 	if name == "" {
@@ -306,6 +308,6 @@ func (e *exporter) drawRoad(r *message.Road) {
 		text = "road.device"
 	}
 	setText(line, a.text.Text(text, "speed", model.Bytes(int64(r.Rate)), "why", r.Why, "failure", r.Failure, "device", model.Bytes(r.OnDevice), "processor", model.Bytes(r.OnProcessor)))
-	line.SetAttribute("data-device", strings.ReplaceAll(model.Number(r.OnDevice), ",", ""))
-	line.SetAttribute("data-processor", strings.ReplaceAll(model.Number(r.OnProcessor), ",", ""))
+	line.SetAttribute("data-device", strconv.FormatInt(r.OnDevice, 10))
+	line.SetAttribute("data-processor", strconv.FormatInt(r.OnProcessor, 10))
 }

@@ -100,7 +100,10 @@ func isDark() bool {
 }
 
 // forget makes the next call of inspectRow ask anew: the recipe or the file has changed.
-func (in *inspector) forget() { in.node, in.row = nil, nil }
+func (in *inspector) forget() {
+	in.node, in.row = nil, nil
+	in.turn++ // what is on its way is of no use
+}
 
 func (in *inspector) stop() {
 	if in.cancel != nil {

@@ -176,6 +176,13 @@ func (w *worker) answer(j *job) (reply any, rows []message.Row, blobs []any, err
 		}
 		out, err := w.attach(j, &req)
 		return out, nil, nil, err
+	case message.Detach:
+		var req message.AttachRequest
+		if err := decode(j, &req); err != nil {
+			return nil, nil, nil, err
+		}
+		w.session.Detach(req.Name)
+		return struct{}{}, nil, nil, nil
 	case message.Check:
 		var req message.CheckRequest
 		if err := decode(j, &req); err != nil {
