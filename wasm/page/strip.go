@@ -140,7 +140,7 @@ func (s *stripView) mark() {
 			}
 			if place, ok := s.strip.Of(n.Row.Storage); ok {
 				s.marked = append(s.marked, place)
-				if i == row {
+				if len(s.marked) == 1 {
 					s.at = max(0, s.strip.At(place.Off))
 				}
 			}
