@@ -44,7 +44,8 @@ func (cp *Checkpoint) Outline(path string, limit int) (nodes []OutlineNode, more
 	done := false
 	cp.walk(visitor{
 		tensor: func(at place, n pickle.Value) {
-			v, _ := cp.view(n)
+			var v View
+			cp.view(&v, n)
 			add(at, OutlineNode{Type: v.DType.String(), Shape: v.Shape})
 		},
 		leaf: func(at place, n pickle.Value) { add(at, OutlineNode{Type: pickle.TypeName(n), Value: shortValue(n)}) },

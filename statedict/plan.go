@@ -140,7 +140,7 @@ func (cp *Checkpoint) planCopy(o *PlanOptions) (*Plan, error) {
 	file := File{Name: o.Name, Size: src.Size, Segments: []Segment{Copy{Extent{Source: src, Len: src.Size}}}}
 	p := &Plan{Files: []File{file}}
 	p.Report.Warnings = warnings
-	p.promise(cp)
+	p.promiseCopied(cp)
 	p.finish()
 	return p, nil
 }

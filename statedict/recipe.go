@@ -26,7 +26,7 @@ type Output struct {
 }
 
 // Op is one step of a recipe: *Keep, *Drop, *Rename, *StripPrefix, *AddPrefix, *Extract, *KeepKnown, *Merge, *Cast,
-// *SetDevice, *SetRequiresGrad, *Unshare, *Compact, *DropObjects or *SetMetadata.
+// *SetDevice, *SetRequiresGrad, *Unshare, *Compact, *Tie, *DropObjects or *SetMetadata.
 //
 // A step that touches nothing is an error, unless its Optional is set; then it leaves everything as it is.
 type Op interface {

@@ -299,3 +299,37 @@ func TestCopyValues(t *testing.T) {
 	}
 	b.clean()
 }
+
+// Everything that the shrink report knows, each with a switch that becomes a step; the size that it names is that of the file.
+func TestShrinkAll(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "heavy.pth")
+	python(t, `import sys, torch, zipfile
+mask, big = torch.tril(torch.ones(64, 64)), torch.randn(100, 100)
+sd = {"model.w": torch.randn(50, 50), "model.part": big[3], **{f"model.{i}.mask": mask.clone() for i in range(4)}, "model_ema.w": torch.randn(50, 50)}
+torch.save({"state_dict": sd, "optimizer": {"state": {0: {"exp_avg": torch.zeros(50, 50)}}}}, sys.argv[1])
+with zipfile.ZipFile(sys.argv[1], "a") as z: z.writestr("heavy/data/99", bytes(5000))`, file)
+	b := newTab(t)
+	b.choose(file)
+	b.str("document.querySelector('.shrink summary').click()")
+	b.until("document.querySelectorAll('.saving-line').length === 6")
+	b.str("document.querySelector('.shrink').scrollIntoView()")
+	b.shot("shrink-all-light")
+	for i := range 5 { // then nothing unreached is left: any edit leaves it out
+		b.until("document.querySelector($1) && !document.querySelector($1).checked", fmt.Sprintf("[data-saving='%d']", i))
+		b.str("document.querySelector($1).click()", fmt.Sprintf("[data-saving='%d']", i))
+		b.until("document.querySelectorAll('[data-role=steps] > .step').length === $1 && document.documentElement.dataset.state === 'ready' && document.querySelectorAll('.saving-line input:checked').length === $1", i+1)
+	}
+	b.dark(true)
+	b.str("document.querySelector('.shrink').scrollIntoView()")
+	b.shot("shrink-all-dark")
+	total := strings.ReplaceAll(b.role("shrink-total"), ",", "")
+	out := b.export("torch", "small.pth")
+	if want := fmt.Sprintf("(%d bytes)", len(out)); !strings.Contains(total, want) {
+		t.Errorf("the report says %q, the file has %d bytes", total, len(out))
+	}
+	b.size(390, 844)
+	b.str("document.querySelector('[data-action=tab-edit]').click()")
+	b.str("document.querySelector('.shrink').scrollIntoView()")
+	b.shot("shrink-all-phone")
+	b.clean()
+}
