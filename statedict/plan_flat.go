@@ -1,17 +1,16 @@
 package statedict
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"sort"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/weightroom/weightroom/statedict/internal/gguf"
 	"github.com/weightroom/weightroom/statedict/internal/npy"
 	"github.com/weightroom/weightroom/statedict/internal/pickle"
 	"github.com/weightroom/weightroom/statedict/internal/safetensors"
-	"github.com/weightroom/weightroom/statedict/internal/torchfile"
 )
 
 // flatTensor is one tensor of a format that knows names and row-major bytes, nothing else.
@@ -57,8 +56,8 @@ func (cp *Checkpoint) flatten(f Format) ([]flatTensor, error) {
 			bad = append(bad, fmt.Sprintf("%s (%s)", e.Path(), e.Info.Code))
 		case e.Storage == NoStorage:
 			bad = append(bad, e.Path()+" (no data)")
-		case f == NPZ && unsafeMember(name) != "":
-			bad = append(bad, fmt.Sprintf("%s (the name %s, and an npz is unpacked into files)", e.Path(), unsafeMember(name)))
+		case f == NPZ && !utf8.ValidString(name):
+			bad = append(bad, fmt.Sprintf("%s (the name is not valid Unicode)", e.Path()))
 		case e.DType.IsQuantized(), (e.Info == nil || e.Info.Code == "") && !f.holds(e.DType):
 			bad = append(bad, fmt.Sprintf("%s (%s)", e.Path(), e.DType))
 		case f == GGUF:
@@ -81,11 +80,6 @@ func (cp *Checkpoint) flatten(f Format) ([]flatTensor, error) {
 		return nil, &UnsupportedError{What: fmt.Sprintf("%s cannot hold these:", f), Keys: bad, Hint: "drop or cast them, or write a torch file"}
 	}
 	return out, cp.group(out)
-}
-
-// unsafeMember says what makes a key unsafe as the name of a file in an archive.
-func unsafeMember(key string) string {
-	return cmp.Or(unsafeKey(key), torchfile.UnsafeName(key+".npy"))
 }
 
 // holds tells whether the format has the dtype, by any name.
