@@ -21,6 +21,11 @@ if ! "$python" -c 'import torch' 2>/dev/null; then
   exit 1
 fi
 
+load=$(awk '{ print $1 }' /proc/loadavg 2>/dev/null || echo 0)
+if awk -v load="$load" -v cores="$(nproc 2>/dev/null || echo 1)" 'BEGIN { exit !(load > cores) }'; then
+  echo "bench.sh: the machine is busy (load $load): times are too long, and ratios are rough" >&2
+fi
+
 # Each figure is the best of three wall-clock times; the two sides take turns, so that a busy machine is busy for both.
 timed() { # timed COMMAND...: seconds
   local t0=$EPOCHREALTIME
