@@ -1,6 +1,9 @@
 package statedict
 
-import "github.com/weightroom/weightroom/statedict/internal/convert"
+import (
+	"github.com/weightroom/weightroom/statedict/internal/convert"
+	"github.com/weightroom/weightroom/statedict/internal/crc"
+)
 
 // CastBytes casts contiguous little-endian elements, for callers that hold bytes rather than a view: dst has room for
 // exactly as many elements as src and does not overlap it. The bits are those of torch's .to(dtype) on the CPU.
@@ -16,3 +19,6 @@ func CastBytes(dst, src []byte, to, from DType, c *CastReport) error {
 	c.NaNs += counts.LostNaN
 	return err
 }
+
+// AddCRC adds p to the CRC-32 of the bytes before it, the sum of zip records; the sum of nothing is 0.
+func AddCRC(sum uint32, p []byte) uint32 { return crc.Update(sum, p) }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"hash/crc32"
 	"io"
 
 	"github.com/weightroom/weightroom/statedict/internal/torchfile"
@@ -181,7 +180,7 @@ func (o *output) Write(b []byte) (int, error) {
 
 func (o *output) write(b []byte) error {
 	if o.sum {
-		o.crc = crc32.Update(o.crc, crc32.IEEETable, b)
+		o.crc = AddCRC(o.crc, b)
 	}
 	if _, err := o.w.Write(b); err != nil {
 		return err
