@@ -99,6 +99,9 @@ type tab struct {
 	problems []string // console errors, exceptions, violations of the policy
 }
 
+// patience is how long a test waits for one thing before it calls it never; a busy machine may need it.
+const patience = 2 * time.Minute
+
 // spy runs before the page: it reports what the policy blocked, keeps the workers, and lets a test ask one to fetch.
 const spy = `
 addEventListener("securitypolicyviolation", e => console.error("policy: " + e.violatedDirective + " " + e.blockedURI));
@@ -129,7 +132,7 @@ func emptyTab(t *testing.T) *tab {
 	}
 	ctx, cancel := chromedp.NewContext(chromium, chromedp.WithNewBrowserContext())
 	t.Cleanup(cancel)
-	ctx, cancelTime := context.WithTimeout(ctx, time.Minute)
+	ctx, cancelTime := context.WithTimeout(ctx, 4*patience)
 	t.Cleanup(cancelTime)
 	b := &tab{T: t, ctx: ctx, downloads: t.TempDir()}
 	if err := chromedp.Listen(ctx, b.listen); err != nil {
@@ -252,7 +255,7 @@ func (b *tab) until(expr string, args ...any) {
 		if js[bool](b, "!!("+expr+")", args...) {
 			return
 		}
-		if time.Since(start) > 30*time.Second {
+		if time.Since(start) > patience {
 			b.clean()
 			b.Fatalf("never true: %s %v\nstate %s, error %q, in the panel %q", expr, args, b.str("document.documentElement.dataset.state"), b.role("error"),
 				b.str("document.querySelector('.preview-error')?.innerText"))
@@ -342,7 +345,7 @@ func (b *tab) export(format, name string) []byte {
 				return data
 			}
 		}
-		if time.Since(start) > 30*time.Second {
+		if time.Since(start) > patience {
 			b.Fatalf("%s was not downloaded: %v; error %q", name, err, b.role("error"))
 		}
 	}
