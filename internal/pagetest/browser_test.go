@@ -127,12 +127,18 @@ func newTab(t *testing.T) *tab {
 // emptyTab is a tab that shows nothing yet.
 func emptyTab(t *testing.T) *tab {
 	t.Helper()
+	return longTab(t, 4*patience)
+}
+
+// longTab is an empty tab with a time limit of its own.
+func longTab(t *testing.T, limit time.Duration) *tab {
+	t.Helper()
 	if missing != "" {
 		t.Skip(missing)
 	}
 	ctx, cancel := chromedp.NewContext(chromium, chromedp.WithNewBrowserContext())
 	t.Cleanup(cancel)
-	ctx, cancelTime := context.WithTimeout(ctx, 4*patience)
+	ctx, cancelTime := context.WithTimeout(ctx, limit)
 	t.Cleanup(cancelTime)
 	b := &tab{T: t, ctx: ctx, downloads: t.TempDir()}
 	if err := chromedp.Listen(ctx, b.listen); err != nil {

@@ -148,6 +148,7 @@ func (e *exporter) drawPlan(p *message.Planned, err error) {
 	}
 	show(find(e.el, ".road"), p.Converted > 0)
 	if p.Converted > 0 {
+		fact("export.before", model.Bytes(a.open.about.Size))
 		fact("export.converted", model.Bytes(p.Converted))
 	}
 	if len(p.Files) > 1 {
@@ -276,8 +277,8 @@ func (e *exporter) save(ctx context.Context, req message.PlanRequest, target *ta
 	show(saved, true)
 	setText(find(e.el, "[data-action=close-panel]"), a.text.Text("action.close"))
 	e.drawRoad(&out.Road)
-	if c := out.Cast; c.Overflowed > 0 || c.Flushed > 0 {
-		msg := a.text.Text("export.cast", "overflowed", model.Number(c.Overflowed), "flushed", model.Number(c.Flushed))
+	if c := out.Cast; c.Overflowed+c.Flushed+c.NaNs > 0 {
+		msg := a.text.Text("export.cast", "overflowed", model.Number(c.Overflowed), "flushed", model.Number(c.Flushed), "nans", model.Number(c.NaNs))
 		find(e.el, ".findings").AppendChild(a.finding(statedict.Finding{Message: msg}))
 	}
 	return nil

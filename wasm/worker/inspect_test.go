@@ -108,8 +108,11 @@ func TestMeasureOracle(t *testing.T) {
 	if corpus := os.Getenv("WEIGHTROOM_CORPUS"); corpus != "" {
 		more, _ := filepath.Glob(filepath.Join(corpus, "synthetic", "*.pt*.oracle.json"))
 		files = append(files, more...)
+		more, _ = filepath.Glob(filepath.Join(corpus, "*.oracle.json"))
+		files = append(files, more...)
 	}
 	seen, compared := 0, 0
+	whole := 0 // files with many tensors of which every float tensor was compared
 	for _, f := range files {
 		data, err := os.ReadFile(f)
 		if err != nil {
@@ -118,7 +121,7 @@ func TestMeasureOracle(t *testing.T) {
 		var oracle struct {
 			Tensors []struct {
 				Path           [][]any
-				SHA256         string
+				SHA256, DType  string
 				Inf            int64
 				NaN            int64
 				Min, Max, Mean any // a number, or "nan" or "inf"
@@ -149,6 +152,7 @@ func TestMeasureOracle(t *testing.T) {
 		if err != nil {
 			continue
 		}
+		before := compared
 		for i, r := range rows {
 			sum := want[r.Path]
 			if r.Kind != message.Tensor || sum == "" {
@@ -172,10 +176,22 @@ func TestMeasureOracle(t *testing.T) {
 				t.Errorf("%s %s: hash %s, oracle %s", f, r.Path, m.SHA256, sum)
 			}
 		}
+		floats := 0
+		for _, o := range oracle.Tensors {
+			if _, ok := o.Mean.(float64); ok && o.Inf == 0 && strings.Contains(o.DType, "float") {
+				floats++
+			}
+		}
+		if floats >= 10 && compared-before >= floats {
+			whole++
+		}
 	}
-	t.Logf("%d tensors measured, the statistics of %d compared", seen, compared)
+	t.Logf("%d tensors measured, the statistics of %d compared; every float tensor of %d larger files", seen, compared, whole)
 	if seen < 50 {
 		t.Errorf("only %d tensors", seen)
+	}
+	if whole < 5 && os.Getenv("WEIGHTROOM_CORPUS") != "" {
+		t.Errorf("only %d files of the corpus were compared whole", whole)
 	}
 }
 

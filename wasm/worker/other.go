@@ -257,7 +257,7 @@ func (s *Session) Loss(ctx context.Context, req *message.PreviewRequest, progres
 			}
 		}
 	}
-	out := &message.Lost{}
+	out, lost := &message.Lost{}, statedict.CastReport{}
 	for _, c := range casts {
 		f := statedict.File{Name: fmt.Sprintf("cast to %s", c.To), Size: c.Len(), Segments: []statedict.Segment{c}}
 		before := done
@@ -268,10 +268,9 @@ func (s *Session) Loss(ctx context.Context, req *message.PreviewRequest, progres
 		if err != nil {
 			return nil, err
 		}
-		out.Overflowed += f.Cast.Overflowed
-		out.Flushed += f.Cast.Flushed
-		out.NaNs += f.Cast.NaNs
+		lost.Add(f.Cast)
 		out.Elements += c.View.Numel()
 	}
+	out.Overflowed, out.Flushed, out.NaNs = lost.Overflowed, lost.Flushed, lost.NaNs
 	return out, nil
 }

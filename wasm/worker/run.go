@@ -280,9 +280,7 @@ func (w *worker) export(j *job, req *message.PlanRequest) (*message.Exported, []
 			return nil, nil, err
 		}
 		before += readBytes(f)
-		cast.Overflowed += f.Cast.Overflowed
-		cast.Flushed += f.Cast.Flushed
-		cast.NaNs += f.Cast.NaNs
+		cast.Add(f.Cast)
 		blobs = append(blobs, b)
 		written = append(written, blob.NewFile(b, f.Name, w.breath).Source())
 	}
