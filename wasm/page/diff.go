@@ -16,6 +16,7 @@ import (
 type differ struct {
 	with  *attachment // nil for closed
 	got   *message.Diffed
+	of    string // the recipe that was compared
 	only  string // the count that filters the table, "" for all
 	query string
 	busy  bool
@@ -78,7 +79,7 @@ func (a *app) compareFiles(values bool) {
 			}
 			d.busy = false
 			if err == nil {
-				d.got = &got
+				d.got, d.of = &got, string(req.Recipe)
 				if d.only != "" && a.diffCount(d.only) == 0 {
 					d.only = ""
 				}

@@ -34,7 +34,11 @@ func (a *app) draw() {
 	a.drawFindings()
 	a.drawTabs()
 	a.checkSoon()
-	if a.diff.with != nil && !a.diff.busy {
+	switch {
+	case a.diff.with == nil || a.diff.busy:
+	case a.diff.of == string(w.recipe.Document()):
+		a.drawDiff() // in another language, perhaps
+	default:
 		a.compareFiles(false)
 	}
 }

@@ -84,7 +84,7 @@ func (a *app) speak(tag string) {
 	}
 	a.draw()
 	for _, r := range a.tree.pool {
-		r.node, r.cells, r.tags = nil, "", ""
+		r.node, r.cells, r.tags, r.fit = nil, "", "", "-" // nothing that fits says so
 	}
 	a.inspect.forget()
 	a.bar.view = nil

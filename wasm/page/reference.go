@@ -107,7 +107,9 @@ func (a *app) drawReference() {
 	r := &a.reference
 	sel := find(root, "[data-field=reference]")
 	a.drawOthers(sel, false)
-	show(role("fit"), r.with != nil && r.marks != nil)
+	shown := r.with != nil && r.marks != nil
+	show(role("fit"), shown)
+	a.tree.box.Call("toggleAttribute", "data-comparing", shown)
 	if r.with == nil {
 		sel.Set("selectedIndex", -1)
 		return

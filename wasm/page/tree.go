@@ -301,6 +301,11 @@ func (t *treeView) fillNode(r *rowView, n *model.Node) {
 	if fit := t.app.fit(n); fit != r.fit {
 		r.fit = fit
 		r.el.SetAttribute("data-fit", fit)
+		text := ""
+		if fit != "" {
+			text = t.app.text.Text("fit." + fit)
+		}
+		setText(find(r.el, ".c-fit"), text)
 	}
 	r.share.Call("setProperty", "--part", strconv.FormatFloat(min(1, float64(n.NBytes)/float64(t.total)), 'f', 4, 64))
 }
