@@ -49,6 +49,7 @@ type Checkpoint struct {
 	lenient   bool               // reads in two ways: to be looked at, not exported
 	fingers   map[*Source][]byte // what CheckSources compares with
 	ggufKV    []gguf.KV          // the typed pairs of a GGUF file, for writing them again
+	twins     []twin             // what tie steps took for equal, for an export to compare
 	left      []string           // members of an npz that are no arrays of numbers
 }
 

@@ -7,7 +7,7 @@ import (
 
 // Tie gives the tensors Keys the storage of the tensor To, which holds the same bytes: what was saved several times is written
 // once, and loads as it did. The tensors must be alike in dtype, shape and strides, and the checksums that the archive states for
-// their storages must be equal, because nothing is read; other files are refused.
+// their storages must be equal; files without checksums are refused. Nothing is read here: Plan.Confirm compares the bytes.
 type Tie struct {
 	To       string   `recipe:"to,required"`
 	Keys     []string `recipe:"keys,required"`
@@ -48,6 +48,7 @@ func (o *Tie) apply(e *edit, r *OpReport) (int, error) {
 		if why := differing(&e.storages[id], &e.storages[target]); why != "" {
 			return 0, e.fail(fmt.Sprintf("cannot share the bytes of %q: %s", o.To, why), key)
 		}
+		e.twins = append(slices.Clip(e.twins), twin{key, o.To, e.storages[id], e.storages[target]})
 		n := *t
 		n.Storage = first.Storage
 		e.ownStorages()

@@ -68,6 +68,23 @@ for name in sys.argv[2:]:
 			t.Errorf("%s: %v", step, err)
 		}
 	}
+	// A record of which the directory states the checksum of another one: a step believes it, an export does not.
+	forged := bytes.Clone(data)
+	if e := &cp.Entries[twins[0][2]]; e.Key != "h.2.mask" {
+		t.Fatalf("the third twin is %q", e.Key)
+	} else {
+		forged[cp.Storages[e.Storage].Data.Off+8] ^= 1
+	}
+	p, err := statedict.NewPlan(apply(t, mustOpen(t, forged), step), statedict.TorchZip, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Confirm(t.Context()); statedict.Code(err) != "E_CHECKSUM" || !strings.Contains(err.Error(), "h.2.mask") {
+		t.Errorf("forged: %v", err)
+	}
+	if p, err = statedict.NewPlan(tied, statedict.Safetensors, nil); err != nil || p.Confirm(t.Context()) != nil {
+		t.Errorf("true twins: %v", err)
+	}
 	legacy, _ := fixtureRow(t, "state_dict_legacy.pth")
 	if err := applyError(legacy, `{tie: {to: bn.running_mean, keys: [bn.running_var]}}`); err == nil {
 		t.Error("a file without checksums is tied")

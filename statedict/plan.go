@@ -7,6 +7,7 @@ type Plan struct {
 	Files  []File
 	Report Report
 	want   []wanted // what the files must hold when they are opened again
+	twins  []twin   // what Confirm compares
 }
 
 // File is one output file: the concatenation of its segments. Size is in bytes and exact.
@@ -84,6 +85,7 @@ func NewPlan(cp *Checkpoint, f Format, opts *PlanOptions) (*Plan, error) {
 	if cp.copyable(f, &o) {
 		return cp.planCopy(&o)
 	}
+	twins := cp.twins
 	var warnings []string
 	if len(cp.left) > 0 {
 		warnings = append(warnings, "left out, because they are no arrays of numbers:"+quotedList(cp.left))
@@ -100,6 +102,7 @@ func NewPlan(cp *Checkpoint, f Format, opts *PlanOptions) (*Plan, error) {
 	}
 	p, err := cp.plan(f, &o)
 	if err == nil {
+		p.twins = twins
 		p.Report.Warnings = append(warnings, p.Report.Warnings...)
 	}
 	return p, err

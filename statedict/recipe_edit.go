@@ -27,6 +27,7 @@ type edit struct {
 	storages []Storage
 	retyped  []retype                                // by storage: what its tensors and node have to become when the edit is finished
 	swaps    map[pickle.Value]pickle.Value           // tensors and parameters that the tree refers to more than once, and what they became
+	twins    []twin                                  // what tie steps took for equal
 	owned    bool                                    // storages is a copy
 	imported map[*Checkpoint]map[StorageID]StorageID // what merges brought, so that aliases stay aliases
 	// importedNodes are the tree's nodes for those storages: a storage is written once for each node.
@@ -62,7 +63,7 @@ func newEdit(base *Checkpoint, others map[string]*Checkpoint, r *Recipe) (*edit,
 		return nil, err
 	}
 	e := &edit{
-		base: base, others: others, found: !r.HasAt, root: base.root, storages: base.Storages,
+		base: base, others: others, found: !r.HasAt, root: base.root, storages: base.Storages, twins: base.twins,
 		metadata: base.Metadata, metadataKeys: base.MetadataKeys,
 		report: &Report{Files: []FileReport{}, Ops: make([]OpReport, 0, len(r.Steps)), DroppedObjects: []string{}, Warnings: []string{}},
 	}
@@ -293,6 +294,7 @@ func (e *edit) finish() (*Checkpoint, error) {
 		return nil, err
 	}
 	cp.Metadata, cp.MetadataKeys = e.metadata, e.metadataKeys
+	cp.twins = e.twins
 	for _, o := range e.merged {
 		for _, src := range o.Sources {
 			if !slices.Contains(cp.Sources, src) {

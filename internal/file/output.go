@@ -77,6 +77,9 @@ func (x *Export) Run(ctx context.Context) (err error) {
 	if err := x.Refuse(); err != nil {
 		return err
 	}
+	if err := x.Plan.Confirm(ctx); err != nil {
+		return err
+	}
 	parts := make([]*part, 0, len(x.Plan.Files))
 	defer func() {
 		for _, p := range parts {

@@ -262,6 +262,9 @@ func (s *Server) export(w http.ResponseWriter, r *http.Request) error {
 	if len(plan.Files) != 1 {
 		return &badRequest{fmt.Sprintf("the plan has %d files of that name: choose one with \"file\"", len(plan.Files))}
 	}
+	if err := plan.Confirm(r.Context()); err != nil {
+		return err
+	}
 	f := &plan.Files[0]
 	h := w.Header()
 	h.Set("Content-Type", "application/octet-stream")

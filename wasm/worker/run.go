@@ -263,6 +263,9 @@ func (w *worker) export(j *job, req *message.PlanRequest) (*message.Exported, []
 	if err := w.session.CheckSources(req.Handle); err != nil {
 		return nil, nil, err
 	}
+	if err := plan.Confirm(j.ctx); err != nil {
+		return nil, nil, err
+	}
 	total, before := int64(0), int64(0)
 	for i := range plan.Files {
 		total += readBytes(&plan.Files[i])
