@@ -74,9 +74,7 @@ func (a *app) speak(tag string) {
 		return
 	}
 	a.draw()
-	for _, r := range a.tree.pool {
-		r.node, r.cells, r.tags = nil, "", ""
-	}
+	a.tree.forget()
 	a.inspect.forget()
 	a.bar.view = nil
 	a.tree.refresh()

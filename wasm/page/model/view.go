@@ -1,6 +1,10 @@
 package model
 
-import "github.com/weightroom/weightroom/wasm/message"
+import (
+	"slices"
+
+	"github.com/weightroom/weightroom/wasm/message"
+)
 
 // fewRows is how many lines a tree may have to be shown with all its groups open.
 const fewRows = 400
@@ -233,6 +237,22 @@ func (v *View) rowOf(node int32) int {
 		return lo
 	}
 	return -1
+}
+
+// Pinned are the groups to keep in sight, outermost first, when row top is the first one below the head: those around the
+// first row that they leave uncovered, the innermost ones, at most limit.
+func (v *View) Pinned(top, limit int) []int32 {
+	for n := 0; n <= limit && top >= 0 && top+n < len(v.Rows); n++ {
+		var around []int32
+		for p := v.Tree.Nodes[v.Rows[top+n]].Parent; p >= 0 && len(around) < limit; p = v.Tree.Nodes[p].Parent {
+			around = append(around, p)
+		}
+		if len(around) <= n {
+			slices.Reverse(around)
+			return around
+		}
+	}
+	return nil
 }
 
 // Current is the node under the cursor, nil when there is none.
