@@ -84,3 +84,10 @@ for file in keys big-$gib; do
   row 'the same, against a python that loads it' "$(best <"$dir/times.list")" "$(best <"$dir/times.python")" ''
   rm "$dir"/times.*
 done
+
+echo
+if command -v chromium >/dev/null || [ -n "${WEIGHTROOM_CHROMIUM:-}" ]; then
+  scripts/bench-page.sh
+else
+  echo 'bench.sh: no Chromium, so the page is not measured' >&2
+fi

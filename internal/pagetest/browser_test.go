@@ -113,6 +113,9 @@ window.Blob = class extends Blob {
 };
 `
 
+// patience is how long a tab may take.
+var patience = time.Minute
+
 func newTab(t *testing.T) *tab {
 	t.Helper()
 	b := emptyTab(t)
@@ -129,7 +132,7 @@ func emptyTab(t *testing.T) *tab {
 	}
 	ctx, cancel := chromedp.NewContext(chromium, chromedp.WithNewBrowserContext())
 	t.Cleanup(cancel)
-	ctx, cancelTime := context.WithTimeout(ctx, time.Minute)
+	ctx, cancelTime := context.WithTimeout(ctx, patience)
 	t.Cleanup(cancelTime)
 	b := &tab{T: t, ctx: ctx, downloads: t.TempDir()}
 	if err := chromedp.Listen(ctx, b.listen); err != nil {

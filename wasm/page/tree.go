@@ -71,7 +71,7 @@ func newTreeView(a *app) *treeView {
 func (t *treeView) reset() {
 	arranged := t.view.Arranged()
 	t.view, t.touched = model.NewView(), false
-	t.view.Arrange(arranged)
+	t.view.Arrange(arranged, nil)
 	find(root, "#filter").Set("value", "")
 	t.box.Set("scrollTop", 0)
 }

@@ -43,14 +43,19 @@ func NewView() *View {
 // SetTree shows t instead. What is open, the filter and the cursor stay as far as the keys are still there.
 func (v *View) SetTree(t *Tree) {
 	v.Base = t
-	v.show(t.Arrange(v.arranged), false)
+	v.show(t.Arrange(v.arranged, nil), false)
 }
 
-// Arrange lays the tree out anew. What is open, the selection and the cursor stay.
-func (v *View) Arrange(a Arrangement) {
-	if a != v.arranged {
+// Arrange lays the tree out anew. What is open, the selection and the cursor stay. breathe is that of Tree.Arrange; the
+// view stays as it is until the end.
+func (v *View) Arrange(a Arrangement, breathe func()) {
+	if a == v.arranged {
+		return
+	}
+	base := v.Base
+	if t := base.Arrange(a, breathe); base == v.Base {
 		v.arranged = a
-		v.show(v.Base.Arrange(a), true)
+		v.show(t, true)
 	}
 }
 
