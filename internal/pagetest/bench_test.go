@@ -47,6 +47,7 @@ func TestBenchPage(t *testing.T) {
 		t.Skip("WEIGHTROOM_BENCH_PAGE is not set")
 	}
 	patience = 5 * time.Minute
+	t.Cleanup(func() { patience = time.Minute })
 	const rows = 200_000
 	var keys []string
 	for i := range rows {

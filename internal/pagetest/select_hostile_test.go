@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 )
@@ -43,6 +44,8 @@ func TestTreeHostile(t *testing.T) {
 		}
 	}
 	deep := strings.Repeat("d.", 20_000) + "end"
+	patience = 3 * time.Minute
+	t.Cleanup(func() { patience = time.Minute })
 	for _, width := range []int64{1280, 390} {
 		t.Run(fmt.Sprint(width), func(t *testing.T) {
 			b := newTab(t)
@@ -76,6 +79,9 @@ func TestTreeHostile(t *testing.T) {
 			// Every operation on each of the groups, and on all.
 			for _, e := range evil {
 				for _, action := range []string{"drop", "rename", "strip-prefix"} {
+					if width < 500 && action != "drop" {
+						continue
+					}
 					js[bool](b, `(() => { const f = document.querySelector("#filter"); f.value = ""; f.dispatchEvent(new Event("input")); return true })()`)
 					b.press("Home")
 					if !b.find(e) {

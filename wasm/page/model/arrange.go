@@ -36,7 +36,7 @@ func (t *Tree) Arrange(a Arrangement, breathe func()) *Tree {
 	if breathe == nil {
 		breathe = func() {}
 	}
-	out := &Tree{Nodes: make([]Node, 0, len(t.Nodes)+len(t.Nodes)/8+16), Largest: t.Largest}
+	out := &Tree{Nodes: make([]Node, 0, len(t.Nodes)+len(t.Nodes)/8+16), Largest: t.Largest, from: make([]int32, 0, len(t.Nodes)+len(t.Nodes)/8+16)}
 	type frame struct {
 		items    []item
 		at, node int32 // next item, and the node around them
@@ -63,6 +63,7 @@ func (t *Tree) Arrange(a Arrangement, breathe func()) *Tree {
 		}
 		id := int32(len(out.Nodes))
 		n.Parent, n.Depth, n.Pos, n.Size, n.End = f.node, int32(len(stack)-1), f.at, int32(len(f.items)), id+1
+		out.from = append(out.from, it.node)
 		if out.Nodes = append(out.Nodes, n); len(out.Nodes)%breath == 0 {
 			breathe()
 		}

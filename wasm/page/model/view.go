@@ -62,27 +62,17 @@ func (v *View) Arrange(a Arrangement, breathe func()) {
 // Arranged is how the tree is laid out.
 func (v *View) Arranged() Arrangement { return v.arranged }
 
-// InBase is the node of Base that node i of Tree is, of a folded run the group around it; -1 for none.
+// InBase is the node of Base that node i of Tree is, of a folded run its first block; -1 for none.
 func (v *View) InBase(i int32) int32 {
-	if v.Tree == v.Base || i < 0 {
+	if i < 0 {
 		return i
 	}
-	if v.Tree.Nodes[i].Blocks > 0 {
-		i = v.Tree.around(i)
-	}
-	return v.Tree.find(i, v.Base)
+	return v.Tree.inFile(i)
 }
 
 // show puts t in place of the tree; sameRows tells that it has the same leaves in another order.
 func (v *View) show(t *Tree, sameRows bool) {
-	cursor := int32(-1)
-	if v.Current() != nil {
-		if cursor = v.Rows[v.Cursor]; v.Tree.Nodes[cursor].Blocks > 0 && v.Tree.find(cursor, t) < 0 {
-			cursor++ // its first block
-		}
-		cursor = v.Tree.find(cursor, t)
-	}
-	v.keep(t, sameRows)
+	cursor := v.keep(t, sameRows)
 	v.Tree = t
 	v.first = startOpen(t)
 	v.filter()
