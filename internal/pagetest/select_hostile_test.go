@@ -97,6 +97,8 @@ func TestTreeHostile(t *testing.T) {
 					b.press("Escape")
 				}
 			}
+			b.str("document.querySelector('[data-action=tab-keys]').click()")
+			b.str("document.querySelector('#tree').focus()")
 			b.hold(chromedp.ModifierCtrl, "a")
 			b.bar(len(names) + 1)
 			b.harmless("all")
@@ -138,6 +140,7 @@ func TestTreeHostileFiles(t *testing.T) {
 			b.press("ArrowDown")
 			b.harmless(filepath.Base(f))
 		}
+		b.str("document.querySelector('#tree').focus()")
 		b.hold(chromedp.ModifierCtrl, "a")
 		b.until("!document.querySelector('[data-role=selection]').hidden")
 		b.str("document.querySelector('[data-action=pick-drop]:not([hidden]), [data-action=pick-drop-objects]:not([hidden])')?.click()")

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -315,5 +316,50 @@ func TestKeyboardStory(t *testing.T) {
 	if n := js[int](b, "mice"); n != 0 {
 		t.Errorf("%d presses of a mouse", n)
 	}
+	b.clean()
+}
+
+// What the parts of the tree look like, for the eye: WEIGHTROOM_SHOTS names the folder.
+func TestTreeShots(t *testing.T) {
+	if os.Getenv("WEIGHTROOM_SHOTS") == "" {
+		t.Skip("WEIGHTROOM_SHOTS is not set")
+	}
+	b := newTab(t)
+	var names []string
+	for i := range 24 {
+		for _, part := range []string{"attn.q_proj.weight", "attn.k_proj.weight", "attn.v_proj.weight", "attn.out_proj.bias", "mlp.up.weight", "mlp.down.weight", "norm.weight"} {
+			names = append(names, fmt.Sprintf("model.layers.%d.%s", i, part))
+		}
+	}
+	b.choose(safetensors(t, append(names, "lm_head.weight")...))
+	b.until("!document.querySelector('[data-role=notice]').hidden")
+	b.str("document.querySelector('[data-action=dismiss-notice]').click()")
+	b.click("expand-all")
+	b.str("tree.scrollTop = 1500")
+	b.until("!document.querySelector('[data-role=sticky]').hidden")
+	js[bool](b, "new Promise(done => requestAnimationFrame(() => done(true)))")
+	path := b.str(`[...document.querySelectorAll('[role=row][data-kind=tensor]')].filter(r => !r.hidden).sort((a, b) => a.ariaRowIndex - b.ariaRowIndex)[12].dataset.path`)
+	b.clickRow(path, "")
+	b.press("ArrowDown")
+	b.str("[1, 2, 3, 4, 5].map(() => tree.dispatchEvent(new KeyboardEvent('keydown', {key: 'ArrowDown', shiftKey: true, bubbles: true})))")
+	b.until("Number(document.querySelector('[data-role=selection-text]').dataset.rows) > 1")
+	b.shot("tree-light")
+	b.dark(true)
+	b.str("document.querySelector('[data-action=pick-drop]').click()")
+	b.until("document.querySelectorAll('.preview .change').length > 1")
+	b.shot("tree-dark")
+	b.press("Escape")
+	js[bool](b, `(s => { s.value = "zh-Hant"; return s.dispatchEvent(new Event("change", {bubbles: true})) })(document.querySelector("[data-field=language]"))`)
+	b.until("document.documentElement.lang === 'zh-Hant'")
+	b.click("fold")
+	b.press("Home", "ArrowDown", "ArrowDown", "ArrowDown")
+	b.dark(false)
+	b.until("!document.querySelector('[data-role=selection]').hidden")
+	b.shot("tree-zh-Hant")
+	b.size(390, 844)
+	b.str("document.querySelector('[data-action=tab-keys]').click()")
+	b.shot("tree-phone")
+	b.click("columns")
+	b.shot("tree-phone-menu")
 	b.clean()
 }
