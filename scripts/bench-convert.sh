@@ -3,6 +3,9 @@
 # torch is measured twice: .to(), which also makes the new tensor, and copy_() into one that exists, which is what weightroom does
 # here. Ratios above 1.00 mean that weightroom is faster. PYTHON names a Python that has torch; without torch our side is
 # shown alone.
+#
+# Then exports a file of $GIB GiB (2 when absent) in Chromium, as it is and cast to float16, and times the SIMD helper against
+# Go's loops there; that part is left out where there is no Chromium.
 set -eu
 cd "$(dirname "$0")/.."
 work=$(mktemp -d)
@@ -44,3 +47,10 @@ awk '
 			print ""
 		}
 	}' "$work/torch" "$work/go"
+
+echo
+echo "whole exports of ${GIB:-2} GiB in Chromium, from the click to the last byte of the download:"
+WEIGHTROOM_BENCH_EXPORT=${GIB:-2} go test -count 1 -timeout 30m -run '^TestExportSpeed$' -v ./internal/pagetest |
+	sed -n 's/^ *bench_test.go:[0-9]*: /  /p; s/^ *browser_test.go:[0-9]*: /  not run: /p'
+echo "casts in memory in Chromium:"
+go test -short -count 1 -timeout 10m -run '^TestChromium$' -v ./wasm/gpu | sed -n 's/^ *\(processor float32 .*\)/  \1/p; s/^ *\(forced: .*\)/  \1/p'

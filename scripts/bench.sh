@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Measures the command against what people use today, side by side on this machine.
-#   scripts/bench.sh [GIB]     size of the large file, 4 when absent; it needs three times as much free disk in $TMPDIR
+#   scripts/bench.sh [GIB]     size of the large file, 4 when absent; it needs three times as much free disk in $TMPDIR, and
+#                              as much memory: torch.load reads it whole
 # Python with torch is $WEIGHTROOM_PYTHON (/usr/bin/python3). Files made for it stay in $BENCH_DIR between runs when it is set.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -33,7 +34,8 @@ if [ ! -e "$dir/big-$gib.pth" ]; then
   "$python" - "$dir/big-$gib.pth" "$gib" <<'PY'
 import sys, torch
 n = int(float(sys.argv[2]) * 16)
-torch.save({f"module.layers.{i}.weight": torch.zeros(4096, 4096) for i in range(n)}, sys.argv[1])
+values = torch.randn(4096, 4096) * 0.02
+torch.save({f"module.layers.{i}.weight": values.clone() for i in range(n)}, sys.argv[1])
 PY
 fi
 if [ ! -e "$dir/keys.pth" ]; then
@@ -48,6 +50,11 @@ clean() { rm -f "$dir/out.pth"; sync -f "$dir"; }
 copy() { cp "$dir/big-$gib.pth" "$dir/out.pth" && sync "$dir/out.pth"; }
 copy_unsynced() { cp "$dir/big-$gib.pth" "$dir/out.pth"; }
 strip() { "$wr" edit "$dir/big-$gib.pth" -o "$dir/out.pth" --strip-prefix module.; }
+cast() { "$wr" edit "$dir/big-$gib.pth" -o "$dir/out.pth" --cast float16; }
+peak() { "$python" -c "
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >> 10)" "$@"; }
 torch_strip() {
   "$python" -c "
 import torch, sys
@@ -61,7 +68,7 @@ t = time.perf_counter(); torch.load(sys.argv[1]); print(time.perf_counter() - t)
 echo '| what | weightroom | the other | ratio | goal |'
 echo '|---|---|---|---|---|'
 for _ in 1 2 3; do
-  for side in strip copy copy_unsynced torch_strip; do
+  for side in strip copy copy_unsynced torch_strip cast; do
     clean
     timed "$side" >>"$dir/times.$side"
   done
@@ -70,6 +77,9 @@ strip=$(best <"$dir/times.strip")
 row "edit --strip-prefix of $gib GiB, against cp and sync" "$strip" "$(best <"$dir/times.copy")" '1.15'
 row 'the same, against cp without sync' "$strip" "$(best <"$dir/times.copy_unsynced")" ''
 row 'the same, against torch.load and torch.save' "$strip" "$(best <"$dir/times.torch_strip")" ''
+row "edit --cast float16 of $gib GiB, against cp and sync" "$(best <"$dir/times.cast")" "$(best <"$dir/times.copy")" '1.3'
+clean
+echo "| its memory at the peak | $(peak "$wr" edit "$dir/big-$gib.pth" -o "$dir/out.pth" --cast float16) MiB | | | 256 |"
 clean
 
 list() { "$wr" ls --json "$1"; }

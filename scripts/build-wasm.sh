@@ -19,9 +19,15 @@ GOOS=js GOARCH=wasm go build -trimpath -buildvcs=false -ldflags='-s -w -buildid=
 cp "$(go env GOROOT)/lib/wasm/wasm_exec.js" "$work/wasm_exec.js"
 cp wasm/simd/simd.js wasm/simd/simd.wasm "$work/"
 cp web/policy.js web/boot.js web/worker.js web/icon*.* "$work/"
-mkdir "$work/styles"
-cp web/styles/*.css "$work/styles/"
-cp web/index.html web/manifest.webmanifest web/embed.js "$work/out/"
+cp web/manifest.webmanifest web/embed.js "$work/out/"
+# The page waits for its styles before it shows anything: they are one file, in the order in which the markup names them.
+sheet='<link rel="stylesheet" href="'
+for f in $(sed -n "s|^$sheet\(styles/[a-z]*\.css\)\">\$|\1|p" web/index.html); do cat "web/$f"; done >"$work/page.css"
+if [ "$(cat web/styles/*.css | wc -c)" != "$(wc -c <"$work/page.css")" ]; then
+  echo 'build-wasm.sh: index.html does not name each of web/styles once' >&2
+  exit 1
+fi
+awk -v sheet="$sheet" 'index($0, sheet) == 1 { if (!n++) print sheet "page.css\">"; next } { print }' web/index.html >"$work/out/index.html"
 
 hash() { sha256sum "$1" | cut -c1-64; }
 
@@ -48,7 +54,7 @@ place() {
 place "$work/weightroom.wasm" weightroom.wasm
 for f in simd.wasm simd.js wasm_exec.js policy.js boot.js worker.js; do place "$work/$f" "$f"; done
 for f in "$work"/icon*.*; do place "$f" "$(basename "$f")"; done
-for f in "$work"/styles/*.css; do place "$f" "styles/$(basename "$f")"; done
+place "$work/page.css" page.css
 
 # The pages for files of a server and for frames have the same markup, and a policy that lets them fetch from elsewhere.
 for page in remote embed; do

@@ -73,6 +73,21 @@ fi
 if command -v npm >/dev/null && [ -z "${WEIGHTROOM_NPM+set}" ]; then
   export WEIGHTROOM_NPM=${XDG_CACHE_HOME:-$HOME/.cache}/weightroom-npm
 fi
+
+# The checks for accessibility are axe-core's.
+axe=4.10.3
+if [ -z "${WEIGHTROOM_AXE:-}" ]; then
+  place=${XDG_CACHE_HOME:-$HOME/.cache}/weightroom-axe-$axe
+  export WEIGHTROOM_AXE=$place/node_modules/axe-core/axe.min.js
+  if [ ! -e "$WEIGHTROOM_AXE" ]; then
+    { command -v npm >/dev/null && mkdir -p "$place" && npm install --prefix "$place" --no-save --silent --no-audit --no-fund "axe-core@$axe" >/dev/null 2>&1; } || true
+  fi
+  if [ ! -e "$WEIGHTROOM_AXE" ]; then
+    missing "axe-core $axe, which npm could not install: the checks for accessibility will be skipped"
+    unset WEIGHTROOM_AXE
+  fi
+fi
+
 say 'a little fuzzing'
 for pkg in $(grep -rl --include='*_test.go' '^func Fuzz' statedict internal | xargs -n1 dirname | sort -u); do
   for target in $(grep -hoE '^func Fuzz[A-Za-z]+' "$pkg"/*_test.go | cut -c6-); do

@@ -1,13 +1,13 @@
 package statedict
 
-import "github.com/weightroom/weightroom/statedict/internal/convert"
-
-// CastSupported tells whether elements of one dtype can be cast to another.
-func CastSupported(from, to DType) bool { return convert.Supported(from, to) }
+import (
+	"github.com/weightroom/weightroom/statedict/internal/convert"
+	"github.com/weightroom/weightroom/statedict/internal/crc"
+)
 
 // CastBytes casts contiguous little-endian elements, for callers that hold bytes rather than a view: dst has room for
 // exactly as many elements as src and does not overlap it. The bits are those of torch's .to(dtype) on the CPU.
-// Losses are added to c, which may be nil. Errors: a pair that CastSupported refuses, lengths that do not fit.
+// Losses are added to c, which may be nil. Errors: a pair of dtypes between which nothing is cast, lengths that do not fit.
 func CastBytes(dst, src []byte, to, from DType, c *CastReport) error {
 	if c == nil {
 		return convert.Cast(dst, src, to, from, nil)
@@ -19,3 +19,6 @@ func CastBytes(dst, src []byte, to, from DType, c *CastReport) error {
 	c.NaNs += counts.LostNaN
 	return err
 }
+
+// AddCRC adds p to the CRC-32 of the bytes before it, the sum of zip records; the sum of nothing is 0.
+func AddCRC(sum uint32, p []byte) uint32 { return crc.Update(sum, p) }

@@ -46,6 +46,9 @@ func TestEmptyRecipe(t *testing.T) {
 		if len(p.Files) != 1 || !bytes.Equal(out.Bytes(), want) {
 			t.Errorf("%s: an export without an edit differs", file)
 		}
+		if err := statedict.Verify(context.Background(), p, statedict.Source{Name: p.Files[0].Name, R: bytes.NewReader(want), Size: int64(len(want))}); err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
 		count[cp.Format]++
 	}
 	t.Logf("byte-identical: %v", count)

@@ -96,3 +96,86 @@ func ExampleCheckpoint_CheckBytes() {
 	fmt.Println(len(faults), checked > 0)
 	// Output: 0 true
 }
+
+// What a file holds beside tensors is listed too, and the mappings that hold tensors are summed up.
+func ExampleCheckpoint_Objects() {
+	cp, err := statedict.Open(context.Background(), fixture("dataparallel_sgd.pth"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, d := range cp.StateDicts()[:1] {
+		fmt.Printf("%q: %d tensors, %d bytes\n", d.Path, d.Keys, d.NBytes)
+	}
+	for o := range cp.Objects() {
+		fmt.Println(o.Path, o.Type, o.Value)
+		if o.Path == "arch" {
+			break
+		}
+	}
+	// Output:
+	// "state_dict": 9 tensors, 860 bytes
+	// epoch int 12
+	// best_acc1 float 71.5
+	// arch str block
+}
+
+// Compare says what load_state_dict(strict=True) would say; Suggest looks for the recipe that makes it succeed.
+func ExampleCompare() {
+	model, err := statedict.Open(context.Background(), fixture("state_dict.pth"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	got, err := statedict.Open(context.Background(), fixture("dataparallel_sgd.pth"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	inc, err := statedict.Compare(model, got)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(inc.Compatible(), inc.MissingKeys[0], inc.UnexpectedKeys[0])
+	want, err := model.KeyList("", false)
+	if err != nil {
+		log.Fatal(err)
+	}
+	s, err := statedict.Suggest(want, got)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s", s.Recipe.YAML())
+	// Output:
+	// false conv.weight module.conv.weight
+	// recipe: 1
+	// steps:
+	//   - strip_prefix: module.
+}
+
+// A recipe is data in Go as well: the same steps as types.
+func ExampleRecipe_YAML() {
+	r := &statedict.Recipe{
+		Steps: []statedict.Op{
+			&statedict.StripPrefix{Prefix: []string{"module.", "_orig_mod."}, Repeat: true},
+			&statedict.Drop{Match: statedict.Patterns{"**.num_batches_tracked"}},
+			&statedict.Cast{To: "float16", Match: statedict.Patterns{"**.weight"}},
+		},
+		Output: statedict.Output{Format: "safetensors"},
+	}
+	fmt.Printf("%s", r.YAML())
+	// Output:
+	// recipe: 1
+	// steps:
+	//   - strip_prefix: [module., _orig_mod.]
+	//   - drop: '**.num_batches_tracked'
+	//   - cast: {to: float16, match: '**.weight'}
+	// output: {format: safetensors}
+}
+
+// Scan lists what unpickling a file would import. Nothing is imported.
+func ExampleScan() {
+	r, err := statedict.Scan(context.Background(), fixture("numpy_namespace.pth"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(r.Safe(), r.Globals[0].String(), r.Globals[0].Verdict())
+	// Output: false argparse.Namespace unknown
+}

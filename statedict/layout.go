@@ -3,6 +3,7 @@ package statedict
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"github.com/weightroom/weightroom/statedict/internal/torchfile"
 )
@@ -251,8 +252,11 @@ func (f *fileMap) use(p torchfile.Part) Use {
 	case torchfile.PartUnowned:
 		return UseUnowned
 	case torchfile.PartPayload:
-		if p.Record == f.archive.Pickle {
+		switch rec := &f.archive.Records[p.Record]; {
+		case p.Record == f.archive.Pickle:
 			return UsePickle
+		case rec.Foreign || f.archive.Pickle >= 0 && strings.HasPrefix(rec.Name, "data/"):
+			return UseUnowned // a storage that the pickle does not name
 		}
 		return UseRecord
 	}

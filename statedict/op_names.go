@@ -1,6 +1,10 @@
 package statedict
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/weightroom/weightroom/statedict/internal/pickle"
+)
 
 // Keep drops every key that does not match. With Optional, a keep that matches nothing keeps everything.
 type Keep struct {
@@ -78,6 +82,7 @@ func (o *Keep) apply(e *edit, r *OpReport) (int, error) {
 	if touched == 0 {
 		return 0, nil
 	}
+	e.dirty = true // the output holds what is kept and nothing else, not even bytes that belong to no tensor
 	i := -1
 	r.Touched = e.keep(func(row *row) bool { i++; return hit[i] || row.kind == versions })
 	return touched, nil
@@ -104,7 +109,7 @@ func (o *Rename) apply(e *edit, r *OpReport) (int, error) {
 	if err != nil {
 		return 0, e.fail(err.Error(), "")
 	}
-	return e.rename(r, re.rename)
+	return e.rename(r, re.prefix != "", re.rename)
 }
 
 func (o *StripPrefix) apply(e *edit, r *OpReport) (int, error) {
@@ -112,7 +117,7 @@ func (o *StripPrefix) apply(e *edit, r *OpReport) (int, error) {
 	for i, p := range o.Prefix {
 		prefixes[i] = dotted(p)
 	}
-	return e.rename(r, func(name string) (string, bool) {
+	return e.rename(r, len(prefixes) == 1 && !o.Repeat, func(name string) (string, bool) {
 		short := stripPrefixes(name, prefixes, o.Repeat)
 		return short, len(short) != len(name)
 	})
@@ -137,12 +142,12 @@ func (o *AddPrefix) apply(e *edit, r *OpReport) (int, error) {
 	if err != nil {
 		return 0, e.fail(err.Error(), "")
 	}
-	prefix := dotted(o.Prefix)
-	return e.rename(r, func(name string) (string, bool) {
+	prefix, names := dotted(o.Prefix), pickle.Texts{}
+	return e.rename(r, true, func(name string) (string, bool) {
 		if !sel.has(name) {
 			return name, false
 		}
-		return prefix + name, true
+		return names.Join(prefix, name), true
 	})
 }
 
@@ -159,5 +164,5 @@ func (o *Extract) apply(e *edit, r *OpReport) (int, error) {
 		return e.extractMapping(prefix[:len(prefix)-1], r)
 	}
 	r.Touched = e.keep(func(row *row) bool { return below(row) || row.kind == versions })
-	return e.rename(r, func(name string) (string, bool) { return name[len(prefix):], true })
+	return e.rename(r, true, func(name string) (string, bool) { return name[len(prefix):], true })
 }

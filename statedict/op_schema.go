@@ -27,6 +27,7 @@ var operations = []func() Op{
 	func() Op { return new(SetRequiresGrad) },
 	func() Op { return new(Unshare) },
 	func() Op { return new(Compact) },
+	func() Op { return new(Tie) },
 	func() Op { return new(DropObjects) },
 	func() Op { return new(SetMetadata) },
 }

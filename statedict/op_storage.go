@@ -141,7 +141,11 @@ func (o *SetRequiresGrad) apply(e *edit, r *OpReport) (int, error) {
 	touched := 0
 	for _, i := range rows {
 		v := e.rows[i].value
-		if d := e.dtypeNow(tensorOf(v)); o.Value && !d.IsFloat() && !d.IsComplex() {
+		t := tensorOf(v)
+		if _, bare := v.(*pickle.Tensor); bare && !plain(t) {
+			continue // what is made of parts has no such flag in the file
+		}
+		if d := e.dtypeNow(t); o.Value && !d.IsFloat() && !d.IsComplex() {
 			continue
 		}
 		touched++

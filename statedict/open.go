@@ -91,6 +91,7 @@ type opener struct {
 	globals  []Global
 	findings []Finding
 	archives map[*Source]*torchfile.Archive // for the scan that may follow
+	walked   map[pickleAt]*pickle.Report    // for the same
 }
 
 // file opens one file by its content; its name plays no part.
@@ -163,6 +164,20 @@ func (op *opener) loadPickle(data []byte, record string, base int64, opt pickle.
 	opt.Limits = op.opt.pickleLimits()
 	pk, err := pickle.Load(data, &opt)
 	return op.noted(pk, err, record, base)
+}
+
+// pickleAt is a place of a pickle: a record of an archive, by its index, or an offset in a file, with -1.
+type pickleAt struct {
+	src    *Source
+	record int
+	off    int64
+}
+
+// remember keeps what is known of a pickle for the scan. One with pickles in its strings is read again for them.
+func (op *opener) remember(at pickleAt, pk *pickle.Pickle) {
+	if r := pk.Report; op.walked != nil && r != nil && len(r.Inside) == 0 {
+		op.walked[at] = r
+	}
 }
 
 // noted is the second half of loadPickle, for what Load answered.

@@ -70,11 +70,18 @@ func (op *opener) npy(src *Source) (*Checkpoint, error) {
 // findings: numpy would have to unpickle them, or torch has no such type.
 func (op *opener) npz(src *Source, a *torchfile.Archive) (*Checkpoint, error) {
 	root := &pickle.Dict{}
+	keys := op.npzKeys(a)
 	var fault error // of the first member that is damaged; the others are shown all the same
 	var left []string
 	for i := range a.Records {
 		name := a.FullName(i)
 		key, isArray := strings.CutSuffix(name, ".npy")
+		if own, ok := keys[name]; ok && isArray {
+			key = own
+		}
+		if !isArray && name == torchfile.NPZIndex {
+			continue
+		}
 		if !isArray {
 			op.finding("F_UNSUPPORTED", name, "not an array")
 			continue

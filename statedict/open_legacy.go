@@ -75,6 +75,8 @@ func (op *opener) next(src *Source, c *torchfile.Cursor, format, part string, op
 	pk, err = op.noted(pk, err, part, base)
 	if broken && err == nil {
 		pk.Root = nil
+	} else if err == nil {
+		op.remember(pickleAt{src, -1, base}, pk)
 	}
 	return pk, err
 }
@@ -88,22 +90,21 @@ func (op *opener) legacyStorages(src *Source, object, keys *pickle.Pickle, off i
 	if !ok {
 		return &FormatError{Code: "E_PICKLE", Format: "torch-legacy", Part: "storage keys", Offset: off - int64(keys.Len), Msg: "not a list"}
 	}
-	byKey := make(map[string]*pickle.Storage, len(object.Storages))
+	at := make(map[string]int, len(list.Items)) // by key
+	storages := make([]torchfile.LegacyStorage, len(list.Items))
+	for i, it := range list.Items {
+		storages[i].Key = pickle.PyStr(it)
+		at[storages[i].Key] = i
+	}
 	for _, node := range object.Storages {
-		if node.Root == nil {
-			byKey[node.Key] = node
+		if i, ok := at[node.Key]; ok && node.Root == nil {
+			storages[i].Numel, storages[i].ElemSize = node.Numel, node.DType.Size()
 		}
 	}
-	at := make(map[string]int, len(list.Items))
-	storages := make([]torchfile.LegacyStorage, 0, len(list.Items))
-	for _, it := range list.Items {
-		key := pickle.PyStr(it)
-		st := torchfile.LegacyStorage{Key: key}
-		if node := byKey[key]; node != nil {
-			st.Numel, st.ElemSize = node.Numel, node.DType.Size()
+	for i := range storages {
+		if storages[i].ElemSize == 0 { // nobody's, or listed twice
+			storages[i] = storages[at[storages[i].Key]]
 		}
-		at[key] = len(storages)
-		storages = append(storages, st)
 	}
 	data, err := torchfile.LocateStorages(src.R, src.Size, off, storages)
 	if err != nil {

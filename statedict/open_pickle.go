@@ -29,6 +29,7 @@ func (op *opener) barePickle(src *Source, guess bool, head []byte) (*Checkpoint,
 	if err != nil {
 		return nil, err
 	}
+	op.remember(pickleAt{src, -1, 0}, pk)
 	if rest := len(data) - pk.Len; rest > 0 && pk.Root != nil {
 		op.finding("F_TRAILING", "", "%d bytes follow the end of the pickle", rest)
 	}

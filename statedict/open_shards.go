@@ -42,7 +42,7 @@ func (op *opener) shards(files []*Source) (*Checkpoint, error) {
 		contents = append(contents, shards.Contents{File: baseName(src.Name), Keys: keys})
 	}
 	if index != nil {
-		for _, f := range append(index.Findings, index.Check(contents, u.nbytes)...) {
+		for _, f := range append(index.Findings, index.Check(contents, u.nbytes, u.shown, u.distinct)...) {
 			op.finding(f.Code, f.Key, "%s", f.Text)
 		}
 	}
@@ -110,7 +110,9 @@ type union struct {
 	cp     *Checkpoint
 	root   *pickle.Dict
 	at     map[string]int // position of a key in root
-	nbytes int64
+	nbytes int64          // of all storages
+	// Bytes of the tensors themselves: of all of them, and with those of one storage counted once.
+	shown, distinct int64
 }
 
 // add opens one shard, whose root has to be a mapping, and answers its keys. Storages are named after their file from
@@ -140,7 +142,14 @@ func (u *union) add(src *Source) (keys []string, err error) {
 		u.op.finding("F_UNSUPPORTED", src.Name, "is a %s file, the first shard is %s", part.Format, u.cp.Format)
 	}
 	u.cp.lenient = u.cp.lenient || part.lenient
+	seen := map[*pickle.Storage]bool{}
 	for _, it := range d.Items {
+		n, st := shownBytes(it.Value)
+		u.shown += n
+		if st == nil || !seen[st] {
+			u.distinct += n
+		}
+		seen[st] = true
 		key, isString := it.Key.(string)
 		if !isString {
 			u.root.Items = append(u.root.Items, it)
@@ -156,4 +165,21 @@ func (u *union) add(src *Source) (keys []string, err error) {
 		u.root.Items = append(u.root.Items, it)
 	}
 	return keys, nil
+}
+
+// shownBytes is how many bytes the elements of a tensor take, the parts of a composite, and its storage where it has one.
+func shownBytes(node pickle.Value) (n int64, st *pickle.Storage) {
+	t := tensorOf(node)
+	if t == nil {
+		return 0, nil
+	}
+	if t.Storage == nil && t.Extra != nil && len(t.Extra.Parts) > 0 {
+		for _, p := range t.Extra.Parts {
+			if part, ok := p.Value.(*pickle.Tensor); ok {
+				n += max(0, (&View{DType: part.DType, Shape: part.Shape}).NBytes())
+			}
+		}
+		return n, nil
+	}
+	return max(0, (&View{DType: t.DType, Shape: t.Shape}).NBytes()), t.Storage
 }

@@ -87,6 +87,7 @@ func (op *opener) recordPickle(src *Source, a *torchfile.Archive, i int) (*pickl
 	if err != nil {
 		return nil, err
 	}
+	op.remember(pickleAt{src, i, 0}, pk)
 	if rest := len(data) - pk.Len; rest > 0 && pk.Root != nil {
 		op.finding("F_TRAILING", a.FullName(i), "%d bytes follow the end of the pickle", rest)
 	}

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/weightroom/weightroom/statedict/internal/pickle"
 )
 
 // renamer is the from and to of a rename, compiled.
@@ -14,6 +16,8 @@ type renamer struct {
 	rules  []renameRule
 	to     template
 	toText string // with a prefix
+	out    []byte // scratch of rename
+	names  pickle.Texts
 }
 
 var noGroups = regexp.MustCompile("")
@@ -70,14 +74,14 @@ func compileRename(from, to string) (*renamer, error) {
 	return r, nil
 }
 
-// rename answers the new key, and whether from matched.
+// rename answers the new key, and whether from matched. One goroutine at a time may call it.
 func (r *renamer) rename(key string) (string, bool) {
 	if r.prefix != "" {
 		rest, ok := strings.CutPrefix(key, r.prefix)
 		if !ok || rest == "" {
 			return key, false
 		}
-		return r.toText + rest, true
+		return r.names.Join(r.toText, rest), true
 	}
 	for i := range r.rules {
 		rule := &r.rules[i]
@@ -86,14 +90,16 @@ func (r *renamer) rename(key string) (string, bool) {
 		}
 		if rule.whole {
 			if m := rule.re.FindStringSubmatchIndex(key); m != nil {
-				return string(r.to.expand(nil, key, m, rule.runs)), true
+				r.out = r.to.expand(r.out[:0], key, m, rule.runs)
+				return r.names.Add(r.out), true
 			}
 			continue
 		}
 		if rule.re.prefix != "" { // pinned to the start: one match at most
 			if m := rule.re.FindStringSubmatchIndex(key); m != nil {
-				out := r.to.expand(append(make([]byte, 0, len(key)+16), key[:m[0]]...), key, m, nil)
-				return string(append(out, key[m[1]:]...)), true
+				r.out = r.to.expand(append(r.out[:0], key[:m[0]]...), key, m, nil)
+				r.out = append(r.out, key[m[1]:]...)
+				return r.names.Add(r.out), true
 			}
 			continue
 		}
@@ -101,13 +107,14 @@ func (r *renamer) rename(key string) (string, bool) {
 		if all == nil {
 			continue
 		}
-		out, from := make([]byte, 0, len(key)+16), 0
+		out, from := r.out[:0], 0
 		for _, m := range all {
 			out = append(out, key[from:m[0]]...)
 			out = r.to.expand(out, key, m, nil)
 			from = m[1]
 		}
-		return string(append(out, key[from:]...)), true
+		r.out = append(out, key[from:]...)
+		return r.names.Add(r.out), true
 	}
 	return key, false
 }

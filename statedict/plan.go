@@ -76,7 +76,7 @@ func NewPlan(cp *Checkpoint, f Format, opts *PlanOptions) (*Plan, error) {
 	}
 	o := *opts
 	if o.Name == "" {
-		o.Name = "checkpoint" + f.Ending()
+		o.Name = "checkpoint" + f.ending()
 	}
 	if cp.lenient {
 		return nil, &UnsupportedError{What: "this file reads in two ways and was opened for looking only"}
@@ -140,7 +140,7 @@ func (cp *Checkpoint) planCopy(o *PlanOptions) (*Plan, error) {
 	file := File{Name: o.Name, Size: src.Size, Segments: []Segment{Copy{Extent{Source: src, Len: src.Size}}}}
 	p := &Plan{Files: []File{file}}
 	p.Report.Warnings = warnings
-	p.promise(cp)
+	p.promiseCopied(cp)
 	p.finish()
 	return p, nil
 }
@@ -156,8 +156,8 @@ func (p *Plan) finish() {
 	}
 }
 
-// Ending is the file name ending that the format usually has.
-func (f Format) Ending() string {
+// ending is the file name ending that the format usually has.
+func (f Format) ending() string {
 	switch f {
 	case TorchZip, TorchLegacy, TorchTar, TorchScript:
 		return ".pth"

@@ -1,16 +1,16 @@
 package statedict
 
 import (
-	"cmp"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/weightroom/weightroom/statedict/internal/gguf"
 	"github.com/weightroom/weightroom/statedict/internal/npy"
 	"github.com/weightroom/weightroom/statedict/internal/pickle"
 	"github.com/weightroom/weightroom/statedict/internal/safetensors"
-	"github.com/weightroom/weightroom/statedict/internal/torchfile"
 )
 
 // flatTensor is one tensor of a format that knows names and row-major bytes, nothing else.
@@ -47,6 +47,7 @@ func (cp *Checkpoint) flatten(f Format) ([]flatTensor, error) {
 		switch {
 		case e.Info != nil && e.Info.Bad != "":
 			bad = append(bad, fmt.Sprintf("%s (%s)", e.Path(), e.Info.Bad))
+		case f == shardedTorch && (e.Info == nil || e.Info.Code == ""):
 		case e.Info != nil && e.Info.Layout != "":
 			bad = append(bad, fmt.Sprintf("%s (%s)", e.Path(), e.Info.Layout))
 		case e.Info != nil && e.Info.Class != "" && e.Info.Class != "torch.Tensor": // that one is plain but for Python attributes
@@ -55,8 +56,8 @@ func (cp *Checkpoint) flatten(f Format) ([]flatTensor, error) {
 			bad = append(bad, fmt.Sprintf("%s (%s)", e.Path(), e.Info.Code))
 		case e.Storage == NoStorage:
 			bad = append(bad, e.Path()+" (no data)")
-		case f == NPZ && unsafeMember(name) != "":
-			bad = append(bad, fmt.Sprintf("%s (the name %s, and an npz is unpacked into files)", e.Path(), unsafeMember(name)))
+		case f == NPZ && !utf8.ValidString(name):
+			bad = append(bad, fmt.Sprintf("%s (the name is not valid Unicode)", e.Path()))
 		case e.DType.IsQuantized(), (e.Info == nil || e.Info.Code == "") && !f.holds(e.DType):
 			bad = append(bad, fmt.Sprintf("%s (%s)", e.Path(), e.DType))
 		case f == GGUF:
@@ -66,7 +67,10 @@ func (cp *Checkpoint) flatten(f Format) ([]flatTensor, error) {
 		}
 	}
 	bad = append(bad, cp.oddKeys()...)
-	hint := "drop them with drop_objects (--drop-objects " + strings.Join(topLevel(objects), ",") + "), or write a torch file"
+	hint := "write a torch file"
+	if tops := topLevel(objects); !slices.Contains(tops, "") {
+		hint = "drop them with drop_objects (--drop-objects " + strings.Join(tops, ",") + "), or " + hint
+	}
 	switch {
 	case len(objects) > 0 && len(bad) > 0:
 		return nil, &UnsupportedError{What: fmt.Sprintf("%s holds tensors only, and these are none, or of kinds that it lacks:", f), Keys: append(objects, bad...), Hint: hint}
@@ -76,11 +80,6 @@ func (cp *Checkpoint) flatten(f Format) ([]flatTensor, error) {
 		return nil, &UnsupportedError{What: fmt.Sprintf("%s cannot hold these:", f), Keys: bad, Hint: "drop or cast them, or write a torch file"}
 	}
 	return out, cp.group(out)
-}
-
-// unsafeMember says what makes a key unsafe as the name of a file in an archive.
-func unsafeMember(key string) string {
-	return cmp.Or(unsafeKey(key), torchfile.UnsafeName(key+".npy"))
 }
 
 // holds tells whether the format has the dtype, by any name.
@@ -166,7 +165,7 @@ func (cp *Checkpoint) group(ts []flatTensor) error {
 			twice = append(twice, ts[i].name)
 		}
 		names[ts[i].name] = true
-		if e.Numel() == 0 {
+		if e.Numel() == 0 || e.Storage == NoStorage {
 			ts[i].group = -1 - i
 			continue
 		}
@@ -307,8 +306,12 @@ func (cp *Checkpoint) resolve(v *View) (base Storage, view View, casts []DType, 
 		if base.Of == nil {
 			return base, view, casts, nil
 		}
-		// A made storage is read as a whole, in order: that is how every operation makes and uses one.
 		of := *base.Of
+		if of.Contiguous() && !of.Conj && !of.Neg { // its elements lie in order: a part of them is a part of what they were made of
+			view = View{Storage: of.Storage, DType: of.DType, Conj: view.Conj, Neg: view.Neg, Offset: of.Offset + view.Offset, Shape: view.Shape, Stride: view.Stride}
+			continue
+		}
+		// Any other made storage is read as a whole, in order: that is how every operation makes and uses one.
 		if view.Offset != 0 || !view.Contiguous() || view.Numel() != of.Numel() {
 			return base, view, nil, &UnsupportedError{What: "a strided view of a storage that an operation made"}
 		}

@@ -14,22 +14,36 @@ import (
 // Source: torch/serialization.py, _legacy_save.
 func planTorchLegacy(cp *Checkpoint, o *PlanOptions) (*Plan, error) {
 	if o.MaxShardSize > 0 {
-		return nil, &UnsupportedError{What: "the legacy format is not sharded", Hint: "write --format torch"}
+		return planShardedTorch(cp, o, cp.torchLegacyFile)
 	}
-	if err := cp.torchCannot(); err != nil {
-		return nil, err
-	}
-	warnings, err := checkGlobals(cp.root, o)
+	f, warnings, err := cp.torchLegacyFile(cp.root, o)
 	if err != nil {
 		return nil, err
+	}
+	f.Name = o.Name
+	p := &Plan{Files: []File{*f}}
+	p.Report.Warnings = warnings
+	p.promise(cp)
+	p.finish()
+	return p, nil
+}
+
+// torchLegacyFile is the stream of one object tree.
+func (cp *Checkpoint) torchLegacyFile(root pickle.Value, o *PlanOptions) (*File, []string, error) {
+	if err := cp.torchCannot(); err != nil {
+		return nil, nil, err
+	}
+	warnings, err := checkGlobals(root, o)
+	if err != nil {
+		return nil, nil, err
 	}
 	opt := &pickle.EmitOptions{Legacy: true}
 	if cp.Format == TorchLegacy && cp.origin != nil {
 		opt.Key, opt.Modules = cp.legacyKeys(), cp.origin.modules
 	}
-	pkl, nodes, err := pickle.Emit(cp.root, opt)
+	pkl, nodes, err := pickle.Emit(root, opt)
 	if err != nil {
-		return nil, emitError(err)
+		return nil, nil, emitError(err)
 	}
 	// Keys are numbered by first appearance and listed as sorted strings.
 	type keyed struct {
@@ -40,7 +54,7 @@ func planTorchLegacy(cp *Checkpoint, o *PlanOptions) (*Plan, error) {
 	for i, node := range nodes {
 		rec, err := cp.storageRecord(node)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		recs[i] = keyed{strconv.Itoa(i), rec}
 		if opt.Key != nil {
@@ -65,13 +79,13 @@ func planTorchLegacy(cp *Checkpoint, o *PlanOptions) (*Plan, error) {
 	}
 	keyPickle, _, err := pickle.Emit(keys, nil)
 	if err != nil {
-		return nil, emitError(err)
+		return nil, nil, emitError(err)
 	}
 	l, err := torchfile.NewLegacyLayout(int64(len(pkl)), int64(len(keyPickle)), storages)
 	if err != nil {
-		return nil, &UnsupportedError{What: err.Error()}
+		return nil, nil, &UnsupportedError{What: err.Error()}
 	}
-	f := File{Name: o.Name, Size: l.Size()}
+	f := &File{Size: l.Size()}
 	f.add(Literal(l.Front()))
 	f.add(Literal(pkl))
 	f.add(Literal(keyPickle))
@@ -79,11 +93,7 @@ func planTorchLegacy(cp *Checkpoint, o *PlanOptions) (*Plan, error) {
 		f.add(Literal(l.Count(i)))
 		f.add(r.rec.segment)
 	}
-	p := &Plan{Files: []File{f}}
-	p.Report.Warnings = warnings
-	p.promise(cp)
-	p.finish()
-	return p, nil
+	return f, warnings, nil
 }
 
 // legacyKeys keeps the keys of the source; nil, for counters, when an operation has added a storage without one.

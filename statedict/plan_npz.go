@@ -2,6 +2,7 @@ package statedict
 
 import (
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"hash/crc32"
 	"math"
@@ -11,7 +12,8 @@ import (
 )
 
 // planNPZ lays cp out as numpy.savez does: a zip of stored .npy members. Types that numpy lacks are written as unsigned
-// integers of their width, and the warnings name them.
+// integers of their width, and the warnings name them. An npz is unpacked into files, so keys that are no safe names of files
+// get members named otherwise, and an index in the archive has the keys.
 //
 // Source: numpy/lib/format.py; APPNOTE.TXT of PKWARE, sections 4.3.7 to 4.3.16 and 4.5.3.
 func planNPZ(cp *Checkpoint, o *PlanOptions) (*Plan, error) {
@@ -29,7 +31,18 @@ func planNPZ(cp *Checkpoint, o *PlanOptions) (*Plan, error) {
 	p.Report.Warnings = cp.grown(ts)
 	f := File{Name: o.Name}
 	z := npzWriter{f: &f}
-	for _, t := range ts {
+	keys := make([]string, len(ts))
+	for i := range ts {
+		keys[i] = ts[i].name
+	}
+	stems := fileStems(keys)
+	index := npzIndex{Names: map[string]string{}}
+	var renamed []string
+	for i, t := range ts {
+		if stems[i] != t.name {
+			index.Names[stems[i]+".npy"] = t.name
+			renamed = append(renamed, t.name)
+		}
 		descr, exact, _ := npy.DescrOf(t.entry.DType)
 		if info := t.entry.Info; info != nil && info.Code != "" {
 			descr = info.Code // text or dates of a numpy source
@@ -44,9 +57,20 @@ func planNPZ(cp *Checkpoint, o *PlanOptions) (*Plan, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := z.member(t.name+".npy", header, data); err != nil {
+		z.member(stems[i]+".npy", header, data)
+	}
+	if len(renamed) > 0 {
+		doc, err := json.MarshalIndent(index, "", " ")
+		if err != nil {
 			return nil, err
 		}
+		z.member(torchfile.NPZIndex, nil, Literal(doc))
+		some, more := renamed[:min(len(renamed), 8)], ""
+		if n := len(renamed) - len(some); n > 0 {
+			more = fmt.Sprintf(" and %d more", n)
+		}
+		p.Report.Warnings = append(p.Report.Warnings, fmt.Sprintf("keys that are no names of files on every system: their members are named otherwise, and %s in the archive tells the keys:%s%s",
+			torchfile.NPZIndex, quotedList(some), more))
 	}
 	z.finish()
 	p.Files = []File{f}
@@ -68,10 +92,7 @@ type npzWriter struct {
 const zip32 = math.MaxUint32
 
 // member appends a file of two parts.
-func (z *npzWriter) member(name string, header []byte, data Segment) error {
-	if len(name) > math.MaxUint16 {
-		return &UnsupportedError{What: "a name of more than 65535 bytes does not fit a zip", Keys: []string{name[:64] + "…"}}
-	}
+func (z *npzWriter) member(name string, header []byte, data Segment) {
 	size := uint64(len(header)) + uint64(data.Len())
 	off := uint64(z.f.Size)
 	wide := size >= zip32 || off >= zip32
@@ -139,7 +160,6 @@ func (z *npzWriter) member(name string, header []byte, data Segment) error {
 	rest = append(append(rest, name...), extra...)
 	z.central = append(z.central, Literal(rest))
 	z.count++
-	return nil
 }
 
 // put appends a segment as it is: sums count segments, so none may be joined or left out.

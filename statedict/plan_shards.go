@@ -61,24 +61,33 @@ func (p *Plan) name(parts [][]flatTensor, o *PlanOptions) error {
 	return nil
 }
 
+// shardedTorch stands for torch files in messages about a set of them.
+const shardedTorch Format = "a sharded torch checkpoint"
+
 // planShardedTorch writes the tensors of the one mapping that cp holds as several torch files and their index. What stands
-// outside that mapping has no place in such a set and is refused, as in a format that holds tensors only.
-func planShardedTorch(cp *Checkpoint, o *PlanOptions) (*Plan, error) {
-	ts, err := cp.flatten("a sharded torch checkpoint")
+// outside that mapping has no place in such a set and is refused, as in a format that holds tensors only. write lays out
+// one file.
+func planShardedTorch(cp *Checkpoint, o *PlanOptions, write func(root pickle.Value, o *PlanOptions) (*File, []string, error)) (*Plan, error) {
+	ts, err := cp.flatten(shardedTorch)
 	if err != nil {
 		return nil, err
 	}
+	at := ""
+	if len(ts) > 0 {
+		at = ts[0].entry.Dict
+	}
+	like, _ := cp.find(at).(*pickle.Dict)
 	p := &Plan{}
 	parts := cp.split(ts, o)
 	for _, part := range parts {
 		root := &pickle.Dict{Items: make([]pickle.Item, len(part))}
-		if d, ok := cp.find(ts[0].entry.Dict).(*pickle.Dict); ok {
-			root.Class, root.Args, root.Attrs = d.Class, d.Args, d.Attrs
+		if like != nil {
+			root.Class, root.Args, root.Attrs = like.Class, like.Args, like.Attrs
 		}
 		for i, t := range part {
 			root.Items[i] = pickle.Item{Key: t.name, Value: t.entry.node}
 		}
-		f, warnings, err := cp.torchZipFile(root, o)
+		f, warnings, err := write(root, o)
 		if err != nil {
 			return nil, err
 		}
@@ -86,8 +95,6 @@ func planShardedTorch(cp *Checkpoint, o *PlanOptions) (*Plan, error) {
 		if len(p.Files) == 1 {
 			p.Report.Warnings = warnings
 		}
-	}
-	for _, part := range parts {
 		p.promiseFlat(part)
 	}
 	if err := p.name(parts, o); err != nil {

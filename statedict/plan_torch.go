@@ -16,7 +16,7 @@ import (
 // Source: torch/serialization.py, _save.
 func planTorchZip(cp *Checkpoint, o *PlanOptions) (*Plan, error) {
 	if o.MaxShardSize > 0 {
-		return planShardedTorch(cp, o)
+		return planShardedTorch(cp, o, cp.torchZipFile)
 	}
 	f, warnings, err := cp.torchZipFile(cp.root, o)
 	if err != nil {

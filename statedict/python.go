@@ -267,6 +267,14 @@ func (w *pythonWriter) op(op Op) {
 			w.line("window = lambda v: (address(v), v.dtype, v.storage_offset(), v.size(), v.stride())")
 			w.line("swap(checkpoint, lambda v: like(v, own[window(v)]) if window(v) in own else v)")
 		}
+	case *Tie:
+		w.need("storages")
+		var keys []string
+		for _, k := range op.Keys {
+			keys = append(keys, pyString(k))
+		}
+		w.line("for k in [%s]:  # the same bytes as the other one", strings.Join(keys, ", "))
+		w.line("    sd[k] = like(sd[k], sd[%s].detach())", pyString(op.To))
 	case *DropObjects:
 		w.dropObjects(op)
 	case *SetMetadata:

@@ -11,7 +11,7 @@ import (
 // Recipe is an edit as data: a list of steps with a YAML and JSON form (see ParseRecipe and Recipe.YAML).
 type Recipe struct {
 	// At is the path of the mapping that the steps work on; "" with HasAt is the root. Without HasAt it is found: the
-	// root if it holds tensors, else the first of the usual names in it (DictNames) that does, else the mapping with the most.
+	// root if it holds tensors, else the first of the usual names in it (dictNames) that does, else the mapping with the most.
 	// A few single numbers and bytes beside a state dict (a best accuracy, the state of a generator) do not make the root one.
 	At     string
 	HasAt  bool
@@ -26,7 +26,7 @@ type Output struct {
 }
 
 // Op is one step of a recipe: *Keep, *Drop, *Rename, *StripPrefix, *AddPrefix, *Extract, *KeepKnown, *Merge, *Cast,
-// *SetDevice, *SetRequiresGrad, *Unshare, *Compact, *DropObjects or *SetMetadata.
+// *SetDevice, *SetRequiresGrad, *Unshare, *Compact, *Tie, *DropObjects or *SetMetadata.
 //
 // A step that touches nothing is an error, unless its Optional is set; then it leaves everything as it is.
 type Op interface {
@@ -37,8 +37,8 @@ type Op interface {
 	optional() bool
 }
 
-// DictNames are the top-level keys under which training code keeps a state dict, in the order in which Apply tries them.
-var DictNames = []string{"state_dict", "model_state_dict", "model", "module", "net", "params_ema", "params", "ema", "weights"}
+// dictNames are the top-level keys under which training code keeps a state dict, in the order in which Apply tries them.
+var dictNames = []string{"state_dict", "model_state_dict", "model", "module", "net", "params_ema", "params", "ema", "weights"}
 
 // Apply runs the recipe on base, which stays as it is, and answers the edited checkpoint with a report of every step.
 // others are the files that keep_known and merge name, by that name.
@@ -86,7 +86,7 @@ func findDict(cp *Checkpoint, at string, given bool) (path string, node pickle.V
 	if d := mappingOf(cp.root); d != nil {
 		own, weights := countTensors(d)
 		if weights == 0 {
-			for _, name := range DictNames {
+			for _, name := range dictNames {
 				v := lookup(d, name)
 				if d := mappingOf(v); d != nil {
 					if n, _ := countTensors(d); n > own {

@@ -24,7 +24,7 @@ func (r *Recipe) Command(in []string, out string) string {
 		words = append(words, "--format", r.Output.Format)
 	}
 	if r.Output.MaxShardSize > 0 {
-		words = append(words, "--max-shard-size", FormatSize(r.Output.MaxShardSize))
+		words = append(words, "--max-shard-size", formatSize(r.Output.MaxShardSize))
 	}
 	return strings.Join(words, " ")
 }

@@ -131,15 +131,18 @@ func (e *edit) keep(want func(*row) bool) (gone []string) {
 }
 
 // rename gives every row with a string key the name that to answers, and refuses when two rows end up with one name.
-// to's second result tells whether the step applies to the key.
-func (e *edit) rename(r *OpReport, to func(name string) (string, bool)) (touched int, err error) {
+// to's second result tells whether the step applies to the key; alike, that it exchanges one prefix for another on each key
+// that it applies to. When it applies to all of them, they stay as different as they were.
+func (e *edit) rename(r *OpReport, alike bool, to func(name string) (string, bool)) (touched int, err error) {
 	var renamed []int32 // rows, beside r.Renamed
 	for i := range e.rows {
 		if e.rows[i].kind != named {
+			alike = alike && e.rows[i].kind == foreign
 			continue
 		}
 		name, ok := to(e.rows[i].name)
 		if !ok {
+			alike = false
 			continue
 		}
 		touched++
@@ -155,7 +158,7 @@ func (e *edit) rename(r *OpReport, to func(name string) (string, bool)) (touched
 		e.rows[i].name = name
 		e.dirty = true
 	}
-	if len(r.Renamed) == 0 {
+	if len(r.Renamed) == 0 || alike {
 		return touched, nil
 	}
 	return touched, e.collisions(r.Renamed, renamed)

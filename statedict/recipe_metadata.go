@@ -179,7 +179,7 @@ type follower struct {
 
 func (f *follower) module(id int32) *module {
 	if n := len(f.paths.texts); n > len(f.modules) {
-		f.modules = append(f.modules, make([]module, n-len(f.modules)+n)...)
+		f.modules = append(f.modules, make([]module, n-len(f.modules))...)
 	}
 	return &f.modules[id]
 }
@@ -210,6 +210,7 @@ func (f *follower) targets(id int32) []int32 {
 func (e *edit) follow(s int32, out *metaResult) {
 	f := &follower{metaResult: out, more: map[int32][]int32{}}
 	f.paths.grow(2 * len(e.sources[s].meta.Items))
+	f.modules = make([]module, 0, cap(f.paths.texts))
 	out.entries = slices.Grow(out.entries, len(e.sources[s].meta.Items))
 	// The modules of the keys as they were, in order: rows and _metadata mostly come in the same order, so that a glance at
 	// the next one spares a search.
@@ -293,7 +294,11 @@ func (f *follower) rows(rows []row, s int32, order []int32) (any bool) {
 			continue
 		}
 		lastWas, lastNow = was, now
-		a, b := next.id(was), f.paths.id(now)
+		a := next.id(was)
+		b := a
+		if now != was {
+			b = f.paths.id(now)
+		}
 		f.module(b).own = true
 		for id := a; !f.module(id).alive; id = f.paths.parent[id] {
 			f.module(id).alive = true
@@ -393,6 +398,7 @@ type pathTable struct {
 	slots  []int32 // path id plus one, open addressing
 	texts  []string
 	parent []int32 // the root is its own
+	last   int32   // the path asked for last: files go through modules in order, so its parents are the next one's, too
 }
 
 const rootPath int32 = 0
@@ -430,6 +436,18 @@ func (t *pathTable) slot(text string) *int32 {
 	}
 }
 
+// near is the last path or one right above it, if that is text; -1 otherwise.
+func (t *pathTable) near(text string) int32 {
+	at := t.last
+	for range 4 {
+		if t.texts[at] == text {
+			return at
+		}
+		at = t.parent[at]
+	}
+	return -1
+}
+
 func (t *pathTable) id(text string) int32 {
 	s := t.slot(text)
 	if *s != 0 {
@@ -448,6 +466,10 @@ func (t *pathTable) id(text string) int32 {
 	// Parents get their numbers one after the other, not by recursion.
 	for child := id; text != ""; child = int32(len(t.texts) - 1) {
 		text = parentPath(text)
+		if up := t.near(text); up >= 0 {
+			t.parent[child] = up
+			break
+		}
 		s := t.slot(text)
 		if *s != 0 {
 			t.parent[child] = *s - 1
@@ -461,6 +483,7 @@ func (t *pathTable) id(text string) int32 {
 		t.parent[child] = int32(len(t.texts))
 		t.texts, t.parent = append(t.texts, text), append(t.parent, rootPath)
 	}
+	t.last = id
 	return id
 }
 

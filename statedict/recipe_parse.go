@@ -339,8 +339,8 @@ func (p *recipeParser) metadata(sm *SetMetadata, n *yaml.Node) {
 	})
 }
 
-// OutputFormats are the words that a recipe's output and `--format` take.
-var OutputFormats = []string{"torch", "torch-legacy", "safetensors", "npz", "gguf"}
+// outputFormats are the words that a recipe's output and `--format` take.
+var outputFormats = []string{"torch", "torch-legacy", "safetensors", "npz", "gguf"}
 
 func (p *recipeParser) output(n *yaml.Node, out *Output) {
 	if n.Kind != yaml.MappingNode {
@@ -351,8 +351,8 @@ func (p *recipeParser) output(n *yaml.Node, out *Output) {
 		switch key {
 		case "format":
 			out.Format = p.text(v, "output: format", false)
-			if out.Format != "" && !slices.Contains(OutputFormats, out.Format) {
-				msg, hint := unknown("format", out.Format, OutputFormats)
+			if out.Format != "" && !slices.Contains(outputFormats, out.Format) {
+				msg, hint := unknown("format", out.Format, outputFormats)
 				p.fail(v, msg, hint)
 			}
 		case "max_shard_size":

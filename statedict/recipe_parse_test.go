@@ -146,7 +146,7 @@ var refusedRecipes = []struct{ doc, at, text string }{
 }
 
 func TestParseRecipe(t *testing.T) {
-	schema := recipeSchema(t)
+	schema := compiledSchema(t)
 	for _, doc := range acceptedRecipes {
 		r, err := ParseRecipe([]byte(doc))
 		if err != nil {
@@ -204,7 +204,7 @@ func TestParseRecipe(t *testing.T) {
 func TestRecipeSchemaIsCurrent(t *testing.T) {
 	const name = "../web/schema/recipe.schema.json"
 	if *update {
-		if err := os.WriteFile(name, RecipeSchema(), 0o644); err != nil {
+		if err := os.WriteFile(name, recipeSchema(), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -212,14 +212,14 @@ func TestRecipeSchemaIsCurrent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Equal(file, RecipeSchema()) {
+	if !bytes.Equal(file, recipeSchema()) {
 		t.Errorf("%s is out of date: go test ./statedict -run Schema -update", name)
 	}
 }
 
-func recipeSchema(t *testing.T) *jsonschema.Schema {
+func compiledSchema(t *testing.T) *jsonschema.Schema {
 	t.Helper()
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(RecipeSchema()))
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(recipeSchema()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -263,8 +263,8 @@ func TestParseSize(t *testing.T) {
 		if got, err := ParseSize(text); err != nil || got != want {
 			t.Errorf("ParseSize(%q) = %d, %v", text, got, err)
 		}
-		if again, err := ParseSize(FormatSize(want)); err != nil || again != want {
-			t.Errorf("FormatSize(%d) = %q", want, FormatSize(want))
+		if again, err := ParseSize(formatSize(want)); err != nil || again != want {
+			t.Errorf("formatSize(%d) = %q", want, formatSize(want))
 		}
 	}
 	for _, text := range []string{"", "GB", "-1", "0", "5iB", "9e9", "1e400GB", "99999999TB"} {

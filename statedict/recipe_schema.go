@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// RecipeSchema is the JSON Schema (draft 2020-12) of recipe documents, made from the same field list as the parser.
+// recipeSchema is the JSON Schema (draft 2020-12) of recipe documents, made from the same field list as the parser.
 // web/schema/recipe.schema.json is this text.
 //
 // Two rules of the parser it does not say: patterns have to compile, and a document has to give no key twice.
-func RecipeSchema() []byte {
+func recipeSchema() []byte {
 	type object = map[string]any
 	text := object{"type": []string{"string", "number"}, "minLength": 1}
 	anyText := object{"type": []string{"string", "number"}}
@@ -76,7 +76,7 @@ func RecipeSchema() []byte {
 			"at":     object{"$ref": "#/$defs/anyText", "description": "path of the mapping to work on; absent, it is found"},
 			"steps":  object{"type": "array", "items": object{"oneOf": steps}},
 			"output": object{"type": "object", "additionalProperties": false, "properties": object{
-				"format":         object{"enum": OutputFormats},
+				"format":         object{"enum": outputFormats},
 				"max_shard_size": object{"type": []string{"string", "integer"}, "minimum": 1, "pattern": strings.ReplaceAll(sizePattern.String(), `\d`, "[0-9]")},
 			}},
 		},

@@ -50,6 +50,9 @@ func (e *edit) storage(t *pickle.Tensor) StorageID {
 
 func (e *edit) dtypeNow(t *pickle.Tensor) DType {
 	d := t.DType
+	if t.Storage == nil {
+		return d
+	}
 	for id := t.Storage.Index; id < len(e.retyped); {
 		r := e.retyped[id]
 		if r.dtype != 0 {
@@ -95,6 +98,9 @@ func (e *edit) ownStorage(t *pickle.Tensor) *pickle.Tensor {
 	n.DType, n.Form = view.DType, plainForm(t.Form)
 	if e.whole(t) {
 		s.Key = ""
+		if s.Cast == 0 {
+			s.DType = view.DType // an untyped storage takes the dtype of its one view
+		}
 	} else {
 		s = Storage{Location: s.Location, DType: view.DType, Of: &view, NBytes: view.NBytes(), Missing: s.Missing}
 		n.Conj, n.Neg, n.Offset, n.Stride = false, false, 0, rowMajor(t.Shape)

@@ -58,7 +58,7 @@ func (r *Recipe) node() *yaml.Node {
 			addPair(out, "format", textNode(r.Output.Format))
 		}
 		if r.Output.MaxShardSize > 0 {
-			addPair(out, "max_shard_size", textNode(FormatSize(r.Output.MaxShardSize)))
+			addPair(out, "max_shard_size", textNode(formatSize(r.Output.MaxShardSize)))
 		}
 		addPair(doc, "output", out)
 	}
@@ -207,8 +207,8 @@ func writeJSON(b *bytes.Buffer, n *yaml.Node) {
 	}
 }
 
-// FormatSize is a number of bytes as ParseSize reads it: 5GB where that is exact, else the number.
-func FormatSize(n int64) string {
+// formatSize is a number of bytes as ParseSize reads it: 5GB where that is exact, else the number.
+func formatSize(n int64) string {
 	for _, u := range []struct {
 		name string
 		size int64

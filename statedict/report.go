@@ -3,14 +3,15 @@ package statedict
 // Report says what a recipe did and what a plan will write. Its JSON form is that of `weightroom edit --json`.
 type Report struct {
 	Files          []FileReport `json:"files"`
-	At             string       `json:"at"` // path of the mapping that the operations worked on
+	Sources        []FileReport `json:"sources,omitempty"` // what was read, of the checkpoint that is edited
+	At             string       `json:"at"`                // path of the mapping that the operations worked on
 	Ops            []OpReport   `json:"ops"`
 	DroppedObjects []string     `json:"dropped_objects"`
 	Cast           CastReport   `json:"cast"`
 	Warnings       []string     `json:"warnings"`
 }
 
-// FileReport is one file of a plan; Size is in bytes.
+// FileReport is a file, of a plan or read; Size is in bytes.
 type FileReport struct {
 	Name string `json:"name"`
 	Size int64  `json:"size"`
@@ -32,4 +33,11 @@ type CastReport struct {
 	Overflowed int64 `json:"overflowed"` // finite values that became infinite or NaN
 	Flushed    int64 `json:"flushed"`    // non-zero values that became zero
 	NaNs       int64 `json:"nan_payloads,omitempty"`
+}
+
+// Add adds what another report has counted.
+func (c *CastReport) Add(o CastReport) {
+	c.Overflowed += o.Overflowed
+	c.Flushed += o.Flushed
+	c.NaNs += o.NaNs
 }

@@ -27,7 +27,7 @@ func saved(t *testing.T, cp *statedict.Checkpoint, f statedict.Format, opts *sta
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(t.TempDir(), "out"+f.Ending())
+	path := filepath.Join(t.TempDir(), "out."+string(f))
 	if err := os.WriteFile(path, out[0], 0o600); err != nil {
 		t.Fatal(err)
 	}

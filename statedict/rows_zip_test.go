@@ -99,7 +99,7 @@ func swap(b []byte, unit int) {
 
 // T4: the zip64 fields of a storage past 4 GiB and of a small one behind it, written and read back.
 func TestRow46FourGigabytes(t *testing.T) {
-	const big = 1<<30 + 4 // elements of float32
+	const big = int64(1<<30 + 4) // elements of float32
 	header := fmt.Appendf(nil, `{"a":{"dtype":"F32","shape":[%d],"data_offsets":[0,%d]},"b":{"dtype":"F32","shape":[2],"data_offsets":[%d,%d]}}`, big, 4*big, 4*big, 4*big+8)
 	head := append(binary.LittleEndian.AppendUint64(nil, uint64(len(header))), header...)
 	tail := []byte{0, 0, 0x80, 0x3f, 0, 0, 0, 0x40} // 1 and 2

@@ -74,14 +74,14 @@ func (o *Options) Scan(ctx context.Context, srcs ...Source) (*ScanReport, error)
 	return r, nil
 }
 
-// OpenScan does what Open and Scan do and reads directories and headers once. The checkpoint is nil where the files do not
+// OpenScan does what Open and Scan do, and reads directories, headers and most pickles once. The checkpoint is nil where the files do not
 // open, and the error says why; the report is there all the same if anything could be scanned.
 func (o *Options) OpenScan(ctx context.Context, srcs ...Source) (*Checkpoint, *ScanReport, error) {
 	files := make([]*Source, len(srcs))
 	for i := range srcs {
 		files[i] = &srcs[i]
 	}
-	op := &opener{opt: o, ctx: ctx, archives: map[*Source]*torchfile.Archive{}}
+	op := &opener{opt: o, ctx: ctx, archives: map[*Source]*torchfile.Archive{}, walked: map[pickleAt]*pickle.Report{}}
 	cp, err := op.checkpoint(files)
 	var se *SourceError
 	if errors.As(err, &se) || ctx.Err() != nil {
@@ -168,6 +168,13 @@ func (s *pickleScan) streams(c *torchfile.Cursor, record string, most int) error
 			return err
 		}
 		base := c.Off()
+		if rep := s.op.walked[pickleAt{s.src, -1, base}]; rep != nil && record == "" {
+			s.pickle(nil, rep, record, base, 0)
+			if _, err := c.Skip(int64(rep.Len)); err != nil {
+				return nil
+			}
+			continue
+		}
 		stream := pickle.NewStream(&pickle.Options{Limits: s.op.opt.pickleLimits()})
 		rep := stream.Report()
 		var window []byte

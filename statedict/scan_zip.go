@@ -30,6 +30,10 @@ func (s *pickleScan) zip() error {
 		if err := s.op.ctx.Err(); err != nil {
 			return err
 		}
+		if rep := s.op.walked[pickleAt{s.src, i, 0}]; rep != nil && int64(rep.Len) == rec.Size {
+			s.pickle(nil, rep, a.FullName(i), 0, 0)
+			continue
+		}
 		if err := s.record(a, i); err != nil {
 			return err
 		}

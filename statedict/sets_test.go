@@ -105,6 +105,36 @@ func TestShardedSets(t *testing.T) {
 	t.Logf("%d sets, %d tensors", sets, tensors)
 }
 
+// TestShardedTorch writes sets of torch files in both containers: everything that a torch file can hold, and no tensors at all.
+func TestShardedTorch(t *testing.T) {
+	cp, _ := fixtureRow(t, "sparse_quantized.pth")
+	none, err := openBytes("none", pickled(t, "\x80\x02}."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range []statedict.Format{statedict.TorchZip, statedict.TorchLegacy} {
+		out, back, err := export(t, cp, f, &statedict.PlanOptions{Name: "m.bin", MaxShardSize: 100, AllowUnsafe: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(out) < 3 || len(back.Findings) > 0 {
+			t.Errorf("%s: %d files, findings %v", f, len(out), back.Findings)
+		}
+		for i := range cp.Entries {
+			e := &cp.Entries[i]
+			got := entry(t, back, e.Key)
+			want(t, e.Key, fmt.Sprint(got.DType, got.Shape, got.Info.Layout, got.Info.QScheme, partNames(got)), fmt.Sprint(e.DType, e.Shape, e.Info.Layout, e.Info.QScheme, partNames(e)))
+			if e.Storage != statedict.NoStorage {
+				want(t, e.Key, hashOf(t, back, got.View), hashOf(t, cp, e.View))
+			}
+		}
+		out, back, err = export(t, edited(t, none), f, &statedict.PlanOptions{MaxShardSize: 100})
+		if err != nil || len(out) != 1 || len(back.Entries) != 0 {
+			t.Errorf("%s without tensors: %d files, %v", f, len(out), err)
+		}
+	}
+}
+
 // TestDistributedFolder puts the tensors of a torch.distributed.checkpoint folder together from their chunks and compares
 // them with the chunks in the order of their rows, which the oracle of the data file lists.
 func TestDistributedFolder(t *testing.T) {

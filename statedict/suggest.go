@@ -31,14 +31,26 @@ type StepGain struct {
 	Sure   float64 `json:"sure"`
 }
 
-// AmbiguousKey is a group of keys of the checkpoint ("**" for all) that could as well have become another group of the
-// model. The first candidate was taken; "" is the model's root. With Dropped, the error is cut off before it says whether the
-// model has the group, and the recipe drops it.
+// AmbiguousKey is a choice that the names and shapes did not force.
 type AmbiguousKey struct {
-	Key        string   `json:"key"`
-	Candidates []string `json:"candidates"`
-	Dropped    bool     `json:"dropped,omitempty"`
+	Key        string        `json:"key"` // a group of keys; "" is the root, "**" everything
+	Candidates []string      `json:"candidates"`
+	Kind       AmbiguousKind `json:"kind"`
 }
+
+// AmbiguousKind says what Key and Candidates are.
+type AmbiguousKind string
+
+const (
+	// AmbiguousTo: Key of the checkpoint could as well have become another group of the model; the first was taken.
+	AmbiguousTo AmbiguousKind = "to"
+	// AmbiguousFrom: Key of the model could as well have come from another group, or mapping, of the checkpoint; the first was taken.
+	AmbiguousFrom AmbiguousKind = "from"
+	// AmbiguousOpen: Key of the checkpoint could become any of the groups of the model, and was left alone.
+	AmbiguousOpen AmbiguousKind = "open"
+	// AmbiguousUnsaid: the error is cut off before it says whether the model has Key, and the recipe drops it.
+	AmbiguousUnsaid AmbiguousKind = "unsaid"
+)
 
 // SuggestedPair is a key of the checkpoint, the model's key that it becomes, and how sure that is.
 type SuggestedPair struct {
@@ -59,7 +71,7 @@ const (
 	// maxMappings bounds how many mappings of a file are tried, largest first.
 	maxMappings = 16
 	// maxRounds bounds how often rules are looked for in what earlier rules left over.
-	maxRounds = 4
+	maxRounds = 8
 )
 
 // Suggest looks for a recipe after which got loads into the model that want describes: another mapping of the file,
@@ -96,15 +108,23 @@ func SuggestForError(e *PastedError, got *Checkpoint) (*Suggestion, error) {
 
 // suggest tries the mappings of got, first before the others; loaded is the one that needs no step to be loaded.
 func suggest(want *KeyList, got *Checkpoint, first, loaded string) (best *Suggestion) {
+	var twins []string // mappings that do as well as the best
 	for _, path := range mappingsToTry(got, first) {
 		list, err := got.KeyList(path, true)
 		if err != nil {
 			continue
 		}
 		s := suggestFor(want, list, path, path == loaded)
-		if s != nil && (best == nil || s.better(best)) {
-			best = s
+		switch {
+		case s == nil:
+		case best == nil || s.better(best):
+			best, twins = s, []string{path}
+		case !best.better(s):
+			twins = append(twins, path)
 		}
+	}
+	if len(twins) > 1 {
+		best.Ambiguous = append(best.Ambiguous, AmbiguousKey{Key: "**", Candidates: twins, Kind: AmbiguousFrom})
 	}
 	return best
 }
@@ -136,11 +156,15 @@ func suggestFor(want, got *KeyList, path string, loaded bool) *Suggestion {
 	m := newKeyMatcher(want, got)
 	s := &Suggestion{Recipe: &Recipe{}, Wanted: len(want.Keys), Before: m.agreed}
 	for range maxRounds {
-		again := m.round()
-		if !m.oldNames() && !again {
+		if m.agreed == len(got.Keys) || m.agreed == len(want.Keys) {
+			break
+		}
+		again := m.round(false)
+		if !m.oldNames() && !again && !m.families() && !m.round(true) {
 			break
 		}
 	}
+	m.extractInstead()
 	steps := m.ops
 	if !loaded {
 		s.Recipe.HasAt, s.Before = true, 0
@@ -232,12 +256,13 @@ func (m *keyMatcher) pairs(s *Suggestion, rows []row) {
 
 // convincing tells a suggestion from a coincidence.
 func (m *keyMatcher) convincing(s *Suggestion) bool {
-	less := min(s.Wanted, len(m.got.Keys))
+	wanted := s.Wanted - m.filledIn()
+	less := min(wanted, len(m.got.Keys))
 	if len(s.Recipe.Steps) == 0 || less == 0 || s.Matched < s.Before || s.Matched == s.Before && !s.Compatible || 2*s.Matched < less {
 		return false
 	}
 	// A few keys of a large model say little, unless the recipe makes all of the file fit some of it.
-	if !s.Compatible && 2*s.Matched < s.Wanted && 2*s.Matched < 2*len(m.got.Keys)-len(m.got.Keys)/5 {
+	if !s.Compatible && 2*s.Matched < wanted && 2*s.Matched < 2*len(m.got.Keys)-len(m.got.Keys)/5 {
 		return false
 	}
 	likely := 0
@@ -247,7 +272,7 @@ func (m *keyMatcher) convincing(s *Suggestion) bool {
 		}
 	}
 	// Pairs that only a shape speaks for are believed when nearly everything falls into place.
-	return 2*likely <= s.Matched || 10*s.Matched >= 9*s.Wanted
+	return 2*likely <= s.Matched || 10*s.Matched >= 9*wanted
 }
 
 // dropStep drops keys, whole groups where nothing in them is wanted.

@@ -100,7 +100,7 @@ func TestSuggestFiles(t *testing.T) {
 			}
 			return k
 		}), "stem.bn."},
-		{"wrapped and the head renamed", model, tree(net, func(k string) string { return "module." + strings.Replace(k, "fc.", "head.", 1) }), "module.head."},
+		{"wrapped and the head renamed", model, tree(net, func(k string) string { return "module." + strings.Replace(k, "fc.", "head.", 1) }), "from: head., to: fc."},
 		{"a transformer's blocks", tree(big, nil), tree(big, replaced("encoder.layer.", "blocks.")), "rename: {from: blocks., to: encoder.layer.}"},
 		{"EMA beside the weights", model, nested("optimizer", "step: 1\n") + nested("ema_model", tree(net, prefixed("module."))) + nested("other", "x: float32[2]\n"), "strip_prefix: module."},
 		{"EMA copy by prefix", model, tree(net, prefixed("model.")) + tree(net, prefixed("model_ema.")), "extract: model"},

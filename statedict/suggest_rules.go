@@ -24,9 +24,12 @@ type keyMatcher struct {
 type prefixRule struct {
 	from, to string
 	votes    int
-	weak     bool // no vote had two common parts
+	weak     bool  // no vote had two common parts
+	first    int32 // the first key of got that votes for it
 	match    Patterns
 	alone    bool // nothing outside from agrees, so that extracting it loses nothing
+
+	sameNumbers bool // from and to have the same numbers in them, as layers have that only were renamed
 }
 
 func newKeyMatcher(want, got *KeyList) *keyMatcher {
@@ -179,7 +182,7 @@ func (m *keyMatcher) votes() []*prefixRule {
 				hit = true
 				r := rules[prefixPair{from, to}]
 				if r == nil {
-					r = &prefixRule{from: from, to: to, weak: true}
+					r = &prefixRule{from: from, to: to, weak: true, first: g, sameNumbers: sameNumbers(from, to)}
 					rules[prefixPair{from, to}] = r
 				}
 				r.votes++
@@ -193,10 +196,58 @@ func (m *keyMatcher) votes() []*prefixRule {
 		list = append(list, r)
 	}
 	slices.SortFunc(list, func(a, b *prefixRule) int {
-		return cmp.Or(cmp.Compare(b.votes, a.votes), cmp.Compare(len(a.from)+len(a.to), len(b.from)+len(b.to)),
-			strings.Compare(a.from, b.from), strings.Compare(a.to, b.to))
+		return cmp.Or(cmp.Compare(b.votes, a.votes), preferTrue(a.sameNumbers, b.sameNumbers), cmp.Compare(len(a.from)+len(a.to), len(b.from)+len(b.to)),
+			cmp.Compare(a.first, b.first), strings.Compare(a.to, b.to))
 	})
 	return list
+}
+
+func preferTrue(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return -1
+	}
+	return 1
+}
+
+// sameNumbers compares the numbers in two paths, from the last one back as far as both have some.
+func sameNumbers(a, b string) bool {
+	as, bs := digits.FindAllString(a, -1), digits.FindAllString(b, -1)
+	for i, j := len(as)-1, len(bs)-1; i >= 0 && j >= 0; i, j = i-1, j-1 {
+		if as[i] != bs[j] {
+			return false
+		}
+	}
+	return true
+}
+
+// onlyOnes are the weak rules that are the best of their groups on both sides, with no other as good.
+func onlyOnes(rules []*prefixRule) map[*prefixRule]bool {
+	type best struct {
+		rule *prefixRule
+		tied bool
+	}
+	from, to := map[string]*best{}, map[string]*best{}
+	note := func(m map[string]*best, key string, r *prefixRule) {
+		if b := m[key]; b == nil {
+			m[key] = &best{rule: r}
+		} else if b.rule.votes == r.votes && b.rule.sameNumbers == r.sameNumbers {
+			b.tied = true
+		}
+	}
+	for _, r := range rules { // the best come first
+		note(from, r.from, r)
+		note(to, r.to, r)
+	}
+	only := map[*prefixRule]bool{}
+	for key, b := range from {
+		if other := to[b.rule.to]; !b.tied && !other.tied && other.rule == b.rule && b.rule.from == key {
+			only[b.rule] = true
+		}
+	}
+	return only
 }
 
 // trial is what a rule would do.
@@ -230,8 +281,9 @@ func (m *keyMatcher) try(r *prefixRule, below []int32, moved []bool) trial {
 	return t
 }
 
-// round accepts the rules that gain keys and spoil none, most votes first; false when there is none.
-func (m *keyMatcher) round() bool {
+// round accepts the rules that gain keys and spoil none, most votes first; false when there is none. Without weak, those that
+// only last parts speak for wait.
+func (m *keyMatcher) round(weak bool) bool {
 	rules := m.votes()
 	if len(rules) == 0 {
 		return false
@@ -241,23 +293,34 @@ func (m *keyMatcher) round() bool {
 	var accepted []*prefixRule
 	taken := map[string]*prefixRule{}
 	nameOnly := m.nameOnly(rules, below)
+	believed := nameOnly
+	if believed == nil {
+		believed = onlyOnes(rules)
+	}
+	source := map[string]*prefixRule{} // of accepted rules, by what they lead to
 	for _, r := range rules {
 		if taken[r.from] != nil {
 			m.noteTie(taken[r.from], r)
 			continue
 		}
-		if r.weak && nameOnly != nil && !nameOnly[r] || m.want.Partial && sameFamily(r.from, r.to) {
+		if r.weak && !(weak && believed[r]) || (r.weak || m.want.Partial) && sameFamily(r.from, r.to) {
 			continue
 		}
 		t := m.try(r, below[r.from], moved)
+		if first := source[r.to]; first != nil && t.gained == 0 {
+			m.noteTwin(first, r)
+		}
 		if t.gained == 0 || t.clashed > 0 && t.clashed >= t.gained || t.lost > 0 && r.from != "" && t.lost >= t.gained {
 			continue
 		}
 		if r.from == "" && !m.restrict(r, &t) {
 			continue
 		}
-		r.alone = r.to == "" && m.alone(r, &t)
+		r.alone = r.to == "" && m.want.Partial && m.aloneAsFarAsTold(r, &t)
 		taken[r.from] = r
+		if source[r.to] == nil {
+			source[r.to] = r
+		}
 		accepted = append(accepted, r)
 		to := dotted(r.to)
 		for _, g := range t.keys {
@@ -374,13 +437,15 @@ func (m *keyMatcher) keysBelow(rules []*prefixRule) map[string][]int32 {
 	return below
 }
 
-// rename applies the accepted rules to the names, longer prefixes first, each key once.
+// rename applies the accepted rules to the names, each key once, and puts the rules into an order in which steps, one after
+// the other, do the same: longer prefixes first, and a rule before those whose keys would come below its prefix.
 func (m *keyMatcher) rename(rules []*prefixRule) {
 	slices.SortStableFunc(rules, func(a, b *prefixRule) int { return cmp.Compare(len(b.from), len(a.from)) })
 	byFrom := map[string]*prefixRule{}
 	for _, r := range rules {
 		byFrom[r.from] = r
 	}
+	before := map[*prefixRule]map[*prefixRule]bool{} // what has to run before a rule
 	for i, name := range m.names {
 		for p := name; p != ""; {
 			p = parentPath(p)
@@ -390,9 +455,30 @@ func (m *keyMatcher) rename(rules []*prefixRule) {
 			}
 			if sel, err := compileSelection(r.match, nil); err == nil && sel.has(name) {
 				m.names[i] = dotted(r.to) + name[len(dotted(p)):]
+				for q := parentPath(m.names[i]); q != ""; q = parentPath(q) {
+					if other := byFrom[q]; other != nil && other != r {
+						if before[r] == nil {
+							before[r] = map[*prefixRule]bool{}
+						}
+						before[r][other] = true
+					}
+				}
 			}
 			break
 		}
+	}
+	if len(before) > 0 {
+		ordered := make([]*prefixRule, 0, len(rules))
+		for len(ordered) < len(rules) {
+			next := slices.IndexFunc(rules, func(r *prefixRule) bool {
+				return !slices.Contains(ordered, r) && !slices.ContainsFunc(rules, func(o *prefixRule) bool { return before[r][o] && !slices.Contains(ordered, o) })
+			})
+			if next < 0 { // they turn in a circle, and measure leaves out what does harm
+				next = slices.IndexFunc(rules, func(r *prefixRule) bool { return !slices.Contains(ordered, r) })
+			}
+			ordered = append(ordered, rules[next])
+		}
+		copy(rules, ordered)
 	}
 	m.recount()
 }
@@ -428,25 +514,41 @@ func (m *keyMatcher) restrict(r *prefixRule, t *trial) bool {
 	return true
 }
 
-// alone tells whether no key outside the rule's prefix agrees, or could by its own name.
-func (m *keyMatcher) alone(r *prefixRule, t *trial) bool {
-	if m.want.Partial {
-		return m.aloneAsFarAsTold(r, t)
+// extractInstead turns the first step into extract where it strips a prefix, everything that agrees stood below that, and
+// something else did not.
+func (m *keyMatcher) extractInstead() {
+	if len(m.ops) == 0 || m.want.Partial {
+		return
 	}
-	prefix := dotted(r.from)
+	strip, ok := m.ops[0].op.(*StripPrefix)
+	if !ok || len(strip.Prefix) != 1 || 10*m.agreed < 9*(len(m.want.Keys)-m.filledIn()) {
+		return
+	}
 	outside := false
-	for i, name := range m.names {
-		if !strings.HasPrefix(name, prefix) {
+	for i := range m.got.Keys {
+		if !strings.HasPrefix(m.got.Keys[i].Key, strip.Prefix[0]) {
 			if m.used[i] {
-				return false
+				return
 			}
 			outside = true
 		}
 	}
-	return outside && 10*t.gained >= 9*len(m.want.Keys)
+	if outside {
+		m.ops[0].op = &Extract{Prefix: strings.TrimSuffix(strip.Prefix[0], ".")}
+	}
 }
 
-// aloneAsFarAsTold is alone for an error that is cut off: it explains all keys that the error names as missing, and nothing
+// filledIn is how many keys of the model agree with nothing and need not: the counters that load_state_dict makes up.
+func (m *keyMatcher) filledIn() (n int) {
+	for i := range m.want.Keys {
+		if !m.matched[i] && lastPart(m.want.Keys[i].Key) == tracked {
+			n++
+		}
+	}
+	return n
+}
+
+// aloneAsFarAsTold tells whether a rule that strips a prefix may extract instead, of an error that is cut off: it explains all keys that the error names as missing, and nothing
 // says that the model has what stands outside. What the error does not reach is noted as ambiguous.
 func (m *keyMatcher) aloneAsFarAsTold(r *prefixRule, t *trial) bool {
 	if 10*t.gained < 9*len(m.want.Keys) {
@@ -480,7 +582,7 @@ func (m *keyMatcher) aloneAsFarAsTold(r *prefixRule, t *trial) bool {
 	}
 	if outside {
 		for _, group := range unsaid {
-			m.ambiguous = append(m.ambiguous, AmbiguousKey{Key: group, Candidates: []string{group}, Dropped: true})
+			m.ambiguous = append(m.ambiguous, AmbiguousKey{Key: group, Candidates: []string{group}, Kind: AmbiguousUnsaid})
 		}
 	}
 	return outside
@@ -493,7 +595,7 @@ func firstPart(key string) string {
 
 // noteTie remembers a rule that had as many votes as the one that was taken.
 func (m *keyMatcher) noteTie(taken, other *prefixRule) {
-	if other.votes < taken.votes {
+	if other.votes < taken.votes || taken.sameNumbers && !other.sameNumbers {
 		return
 	}
 	group := taken.from
@@ -506,5 +608,19 @@ func (m *keyMatcher) noteTie(taken, other *prefixRule) {
 			return
 		}
 	}
-	m.ambiguous = append(m.ambiguous, AmbiguousKey{Key: group, Candidates: []string{taken.to, other.to}})
+	m.ambiguous = append(m.ambiguous, AmbiguousKey{Key: group, Candidates: []string{taken.to, other.to}, Kind: AmbiguousTo})
+}
+
+// noteTwin remembers a group that would have led to the same place as the one that was taken: a second encoder, an EMA copy.
+func (m *keyMatcher) noteTwin(taken, other *prefixRule) {
+	if other.weak || 10*other.votes < 9*taken.votes || taken.sameNumbers && !other.sameNumbers || strings.HasPrefix(dotted(other.from), dotted(taken.from)) {
+		return
+	}
+	for i := range m.ambiguous {
+		if a := &m.ambiguous[i]; a.Kind == AmbiguousFrom && a.Key == taken.to {
+			a.Candidates = append(a.Candidates, other.from)
+			return
+		}
+	}
+	m.ambiguous = append(m.ambiguous, AmbiguousKey{Key: taken.to, Candidates: []string{taken.from, other.from}, Kind: AmbiguousFrom})
 }

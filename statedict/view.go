@@ -27,8 +27,11 @@ func (v *View) NBytes() int64 {
 }
 
 // Contiguous tells whether the elements lie in row-major order without gaps. Strides of dimensions of size 0 and 1 are
-// arbitrary and do not count.
+// arbitrary and do not count. Composite tensors, which have no strides, are not contiguous.
 func (v *View) Contiguous() bool {
+	if len(v.Stride) != len(v.Shape) {
+		return false
+	}
 	want := int64(1)
 	for i := len(v.Shape) - 1; i >= 0; i-- {
 		if v.Shape[i] == 0 {

@@ -38,11 +38,12 @@ type met struct {
 const maxSize = 1 << 61
 
 // visitor receives the nodes of a tree in file order. A container is entered once, under its first path; enter answers
-// whether to walk its children, ref tells the later references to it.
+// whether to walk its children, leave is called behind the last of them, ref tells the later references to it.
 type visitor struct {
 	tensor func(at place, node pickle.Value)
 	leaf   func(at place, node pickle.Value)
 	enter  func(at place, node pickle.Value) bool
+	leave  func()
 	ref    func(at place, node pickle.Value, first *met)
 }
 
@@ -97,6 +98,9 @@ func (cp *Checkpoint) walk(v visitor) (values, written int64) {
 			if !ok {
 				m := f.met
 				m.open = false
+				if v.leave != nil {
+					v.leave()
+				}
 				stack = stack[:len(stack)-1]
 				count(m.size)
 				continue
@@ -212,7 +216,7 @@ func (cp *Checkpoint) index() {
 		tensor: func(at place, node pickle.Value) {
 			cp.Entries = append(cp.Entries, Entry{Dict: at.dict, Key: at.key, node: node})
 			e := &cp.Entries[len(cp.Entries)-1]
-			e.View, e.Info = cp.view(node)
+			e.Info = cp.view(&e.View, node)
 			found.tensor(cp, e)
 			found.name(at)
 			cp.use(e)
@@ -258,22 +262,23 @@ func (s *Storage) use(v *View) {
 	}
 }
 
-// view describes a tensor node, and says in Info.Bad what is impossible about it.
-func (cp *Checkpoint) view(node pickle.Value) (View, *TensorInfo) {
+// view fills v in from a tensor node, and says in Info.Bad what is impossible about it.
+func (cp *Checkpoint) view(v *View, node pickle.Value) *TensorInfo {
 	if p, ok := node.(*pickle.Parameter); ok {
-		v, info := cp.tensorView(p.Data)
+		info := cp.tensorView(v, p.Data)
 		v.Parameter, v.RequiresGrad = true, p.RequiresGrad
-		return v, info
+		return info
 	}
-	return cp.tensorView(node.(*pickle.Tensor))
+	return cp.tensorView(v, node.(*pickle.Tensor))
 }
 
-func (cp *Checkpoint) tensorView(t *pickle.Tensor) (View, *TensorInfo) {
+func (cp *Checkpoint) tensorView(v *View, t *pickle.Tensor) *TensorInfo {
+	v.Storage = NoStorage
 	if t == nil {
-		return View{Storage: NoStorage}, &TensorInfo{Bad: "a parameter without a tensor"}
+		return &TensorInfo{Bad: "a parameter without a tensor"}
 	}
-	v := View{Storage: NoStorage, DType: t.DType, RequiresGrad: t.RequiresGrad, Conj: t.Conj, Neg: t.Neg,
-		Offset: t.Offset, Shape: t.Shape, Stride: t.Stride}
+	v.DType, v.RequiresGrad, v.Conj, v.Neg = t.DType, t.RequiresGrad, t.Conj, t.Neg
+	v.Offset, v.Shape, v.Stride = t.Offset, t.Shape, t.Stride
 	if t.Storage != nil {
 		v.Storage = StorageID(t.Storage.Index)
 	}
@@ -285,8 +290,9 @@ func (cp *Checkpoint) tensorView(t *pickle.Tensor) (View, *TensorInfo) {
 		}
 		for _, p := range x.Parts {
 			if pt, ok := p.Value.(*pickle.Tensor); ok {
-				pv, sub := cp.tensorView(pt)
-				info.Parts = append(info.Parts, Part{p.Name, pv})
+				part := Part{Name: p.Name}
+				sub := cp.tensorView(&part.View, pt)
+				info.Parts = append(info.Parts, part)
 				if sub != nil && sub.Bad != "" && info.Bad == "" {
 					info.Bad = fmt.Sprintf("its %s: %s", p.Name, sub.Bad)
 				}
@@ -295,18 +301,18 @@ func (cp *Checkpoint) tensorView(t *pickle.Tensor) (View, *TensorInfo) {
 	}
 	if info != nil && info.Code != "" && v.Storage != NoStorage {
 		info.CodeBytes = cp.Storages[v.Storage].NBytes
-		return v, info
+		return info
 	}
 	if info != nil && info.Bad != "" {
-		return v, info
+		return info
 	}
-	if bad := cp.impossible(&v); bad != "" {
+	if bad := cp.impossible(v); bad != "" {
 		if info == nil {
 			info = &TensorInfo{}
 		}
 		info.Bad = bad
 	}
-	return v, info
+	return info
 }
 
 // impossible says what is wrong with a view: numbers that no tensor has, or elements outside the storage.

@@ -15,7 +15,7 @@ import (
 // changesStorages tells the steps that work on storages.
 func changesStorages(op Op) bool {
 	switch op.(type) {
-	case *Cast, *SetDevice, *Unshare, *Compact:
+	case *Cast, *SetDevice, *Unshare, *Compact, *Tie:
 		return true
 	}
 	return false

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"hash/crc32"
 	"io"
 
 	"github.com/weightroom/weightroom/statedict/internal/torchfile"
@@ -86,8 +85,8 @@ func (f *File) summed() []bool {
 	return need
 }
 
-// CRC is the value of the sum, from the CRCs of the file's segments.
-func (s Sum) CRC(f *File, crcs []uint32) uint32 {
+// crc is the value of the sum, from the CRCs of the file's segments.
+func (s Sum) crc(f *File, crcs []uint32) uint32 {
 	var c uint32
 	for i := s.From; i < s.To; i++ {
 		c = torchfile.CombineCRC(c, crcs[i], f.Segments[i].Len())
@@ -112,7 +111,7 @@ func (o *output) segment(f *File, s Segment, crcs []uint32) error {
 		return o.write(s)
 	case Sum:
 		var b [4]byte
-		binary.LittleEndian.PutUint32(b[:], s.CRC(f, crcs))
+		binary.LittleEndian.PutUint32(b[:], s.crc(f, crcs))
 		return o.write(b[:])
 	case Copy:
 		return o.copy(s.Extent)
@@ -181,7 +180,7 @@ func (o *output) Write(b []byte) (int, error) {
 
 func (o *output) write(b []byte) error {
 	if o.sum {
-		o.crc = crc32.Update(o.crc, crc32.IEEETable, b)
+		o.crc = AddCRC(o.crc, b)
 	}
 	if _, err := o.w.Write(b); err != nil {
 		return err

@@ -153,3 +153,16 @@ put('objects.pt', OD(namespace=argparse.Namespace(lr=0.5), defaultdict=collectio
 norm = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.BatchNorm1d(2))
 put('norm.pt', norm.state_dict())
 put('convert.pt', {'state_dict': norm.state_dict(), 'best': np.float64(0.5), 'counts': collections.defaultdict(int, a=1)}, described=False)
+flat = torch.arange(16., dtype=torch.float32).storage().untyped()
+
+
+class Untyped:
+    """Pickles as torch 2.2 and newer write views of an untyped storage whose dtype has a class of its own."""
+    def __init__(self, size, dtype):
+        self.call = flat, 0, size, tuple([1]), False, OD(), dtype
+
+    def __reduce__(self):
+        return Call('_rebuild_tensor_v3', *self.call).call
+
+
+put('untyped.pt', {'a': Untyped((16,), torch.float32), 'b': Untyped((8,), torch.float64), 'c': Untyped((32,), torch.int16)}, described=False)

@@ -17,9 +17,3 @@ func Dist() fs.FS {
 	}
 	return sub
 }
-
-// Built tells whether the page was built into this binary.
-func Built() bool {
-	_, err := fs.Stat(Dist(), "index.html")
-	return err == nil
-}

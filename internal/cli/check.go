@@ -197,6 +197,9 @@ func (e *env) writeCheck(inc *statedict.Incompatible, want *statedict.KeyList, s
 		for _, line := range strings.Split(strings.TrimRight(string(s.Recipe.YAML()), "\n"), "\n") {
 			fmt.Fprintf(w, "  %s\n", listing.Escape(line))
 		}
+		for i, st := range s.Steps {
+			fmt.Fprintf(w, "step %d, %s: %d keys gained, %.0f%% sure\n", i+1, st.Op, st.Gained, 100*st.Sure)
+		}
 		for _, a := range s.Ambiguous {
 			fmt.Fprintln(w, ambiguity(a))
 		}
@@ -206,19 +209,31 @@ func (e *env) writeCheck(inc *statedict.Incompatible, want *statedict.KeyList, s
 	return w.Flush()
 }
 
-// ambiguity says what else a group of keys could have become.
+// ambiguity says what else a group of keys could have become, or come from.
 func ambiguity(a statedict.AmbiguousKey) string {
-	key := listing.Escape(a.Key)
-	if a.Dropped {
-		return fmt.Sprintf("%s is dropped: the error is cut off and does not say whether the model has it", key)
-	}
-	candidates := make([]string, len(a.Candidates))
-	for i, c := range a.Candidates {
-		if candidates[i] = listing.Escape(c); c == "" {
-			candidates[i] = "the root"
+	name := func(group string) string {
+		switch group {
+		case "":
+			return "the root"
+		case "**":
+			return "everything"
 		}
+		return listing.Escape(group)
 	}
-	return fmt.Sprintf("%s could become any of %s; the first was taken", key, strings.Join(candidates, ", "))
+	var candidates []string
+	for _, c := range a.Candidates {
+		candidates = append(candidates, name(c))
+	}
+	list := strings.Join(candidates, ", ")
+	switch a.Kind {
+	case statedict.AmbiguousFrom:
+		return fmt.Sprintf("%s could come from any of %s; the first was taken", name(a.Key), list)
+	case statedict.AmbiguousOpen:
+		return fmt.Sprintf("%s could become any of %s; it was left alone", name(a.Key), list)
+	case statedict.AmbiguousUnsaid:
+		return fmt.Sprintf("%s is dropped: the error is cut off and does not say whether the model has it", name(a.Key))
+	}
+	return fmt.Sprintf("%s could become any of %s; the first was taken", name(a.Key), list)
 }
 
 func (e *env) diffCommand() *cobra.Command {

@@ -48,7 +48,10 @@ func Main(args []string, in io.Reader, out, errOut io.Writer) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), endSignals...)
 	defer stop()
-	e := &env{in: in, out: out, err: errOut}
+	e := &env{out: out, err: errOut}
+	if in != nil {
+		e.in = &stdin{ctx: ctx, r: in}
+	}
 	root := e.root()
 	root.SetArgs(joinBools(args))
 	err := root.ExecuteContext(ctx)

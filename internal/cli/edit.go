@@ -129,23 +129,23 @@ func (e *env) edit(ctx context.Context, paths []string, o *editFlags, ops *opLis
 			return err
 		}
 	}
-	sumUp(report, plan)
+	sumUp(report, cp, plan)
 	if o.asJSON {
 		return writeJSON(e.out, report)
 	}
 	return listing.WriteReport(e.out, report, len(edited.Entries), o.dryRun)
 }
 
-// sumUp adds to the recipe's report what the plan decided and what writing it counted.
-func sumUp(r *statedict.Report, plan *statedict.Plan) {
+// sumUp adds to the recipe's report what was read, what the plan decided and what writing it counted.
+func sumUp(r *statedict.Report, cp *statedict.Checkpoint, plan *statedict.Plan) {
+	for _, src := range cp.Sources {
+		r.Sources = append(r.Sources, statedict.FileReport{Name: src.Name, Size: src.Size})
+	}
 	r.Files = plan.Report.Files
 	r.Warnings = append(r.Warnings, plan.Report.Warnings...)
 	r.DroppedObjects = append(r.DroppedObjects, plan.Report.DroppedObjects...)
 	for i := range plan.Files {
-		c := plan.Files[i].Cast
-		r.Cast.Overflowed += c.Overflowed
-		r.Cast.Flushed += c.Flushed
-		r.Cast.NaNs += c.NaNs
+		r.Cast.Add(plan.Files[i].Cast)
 	}
 }
 

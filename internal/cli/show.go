@@ -40,12 +40,15 @@ func (e *env) showCommand() *cobra.Command {
 			if opt.Values < 0 || opt.Bins < 0 || opt.Values > 1<<20 || opt.Bins > 1<<16 {
 				return &usageError{msg: "--values goes up to 1048576 and --histogram to 65536"}
 			}
-			update, done := e.progress(entry.Key, max(entry.NBytes(), 0))
-			opt.Progress = update
-			found, err := cp.Inspect(cmd.Context(), entry.View, opt)
-			done()
-			if err != nil {
-				return err
+			found := &statedict.Inspection{}
+			if entry.Storage != statedict.NoStorage { // else it is made of parts, or has no data
+				update, done := e.progress(entry.Key, max(entry.NBytes(), 0))
+				opt.Progress = update
+				found, err = cp.Inspect(cmd.Context(), entry.View, opt)
+				done()
+				if err != nil {
+					return err
+				}
 			}
 			if asJSON {
 				return listing.WriteInspectionJSON(e.out, entry, found)
@@ -86,7 +89,12 @@ func writeInspection(out io.Writer, cp *statedict.Checkpoint, e *statedict.Entry
 		st := &cp.Storages[e.Storage]
 		line("storage", fmt.Sprintf("%s of %s on %s, offset %d, stride %s", listing.Escape(strconv.Quote(st.Key)), listing.Size(st.NBytes), listing.Escape(st.Location), e.Offset, listing.Shape(e.Stride)))
 	}
-	line("sha256", found.SHA256)
+	if info := e.Info; info != nil {
+		writeInfo(e, info, line)
+	}
+	if found.SHA256 != "" {
+		line("sha256", found.SHA256)
+	}
 	if s := found.Stats; s != nil {
 		if s.Finite > 0 {
 			line("range", fmt.Sprintf("%s to %s", number(s.Min), number(s.Max)))
@@ -116,6 +124,30 @@ func writeInspection(out io.Writer, cp *statedict.Checkpoint, e *statedict.Entry
 		line("values", strings.Join(text, " "))
 	}
 	return w.Flush()
+}
+
+// writeInfo says what few tensors have: a layout, a device without data, a quantizer, parts.
+func writeInfo(e *statedict.Entry, info *statedict.TensorInfo, line func(name, value string)) {
+	if info.Layout != "" {
+		line("layout", listing.Escape(info.Layout))
+	}
+	if info.Device != "" {
+		line("device", listing.Escape(info.Device)+", without a storage")
+	}
+	if info.Class != "" {
+		line("class", listing.Escape(info.Class))
+	}
+	switch {
+	case info.QScheme == "":
+	case len(info.Parts) > 0:
+		line("quantised", fmt.Sprintf("%s, axis %d", listing.Escape(info.QScheme), info.Axis))
+	default:
+		line("quantised", fmt.Sprintf("%s, scale %s, zero point %d", listing.Escape(info.QScheme), number(info.Scale), info.ZeroPoint))
+	}
+	for i := range info.Parts {
+		p := &info.Parts[i]
+		line("part", fmt.Sprintf("%s %s %s", listing.Escape(e.Path()+"."+p.Name), p.DType, listing.Shape(p.Shape)))
+	}
 }
 
 func number(f float64) string { return strconv.FormatFloat(f, 'g', 6, 64) }

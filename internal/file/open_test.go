@@ -3,6 +3,7 @@ package file
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"errors"
 	"io"
 	"os"
@@ -175,10 +176,14 @@ func TestUnwrap(t *testing.T) {
 		}
 	}
 	for kind, magic := range map[string]string{"xz": "\xfd7zXZ\x00\x00", "bzip2": "BZh91AY"} {
-		var ue *statedict.UnsupportedError
-		if _, err := Open([]string{write(t, filepath.Join(t.TempDir(), "w"), magic)}, Options{}); !errors.As(err, &ue) || !strings.Contains(err.Error(), kind) {
+		s, err := Open([]string{write(t, filepath.Join(t.TempDir(), "w"), magic)}, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := statedict.Open(context.Background(), s.Sources...); !errors.Is(err, statedict.ErrNotCheckpoint) || !strings.Contains(err.Error(), kind) {
 			t.Errorf("%s: %v", kind, err)
 		}
+		s.Close()
 	}
 	if left, _ := os.ReadDir(temp); len(left) > 0 {
 		t.Errorf("%d temporary files are left", len(left))

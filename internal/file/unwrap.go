@@ -14,10 +14,8 @@ import (
 )
 
 var (
-	gzipMagic  = []byte{0x1f, 0x8b, 8}
-	zstdMagic  = []byte{0x28, 0xb5, 0x2f, 0xfd}
-	xzMagic    = []byte{0xfd, '7', 'z', 'X', 'Z', 0}
-	bzip2Magic = []byte("BZh")
+	gzipMagic = []byte{0x1f, 0x8b, 8}
+	zstdMagic = []byte{0x28, 0xb5, 0x2f, 0xfd}
 )
 
 // unwrap answers in itself, or its unpacked copy where the whole file is compressed. in is taken over: on an error it is
@@ -45,16 +43,8 @@ func unwrap(in *input, o Options) (*input, error) {
 			defer d.Close()
 			r = d
 		}
-	case bytes.HasPrefix(head, xzMagic):
-		kind = "xz"
-	case bytes.HasPrefix(head, bzip2Magic) && len(head) > 3 && head[3] >= '1' && head[3] <= '9':
-		kind = "bzip2"
 	default:
 		return in, nil
-	}
-	if r == nil && err == nil {
-		in.File.Close()
-		return nil, &statedict.UnsupportedError{What: "the file is compressed with " + kind, Hint: "unpack it first"}
 	}
 	if err == nil {
 		limit := o.MaxUnpacked

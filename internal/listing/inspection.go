@@ -8,7 +8,8 @@ import (
 	"github.com/weightroom/weightroom/statedict"
 )
 
-// Find is the entry whose whole path is name, or the only one whose key in its mapping is.
+// Find is the entry whose whole path is name, or the only one whose key in its mapping is. A part of a composite tensor is
+// found under the tensor's path and its own name: "weight.indices".
 func Find(cp *statedict.Checkpoint, name string) (*statedict.Entry, error) {
 	var found *statedict.Entry
 	var also []string
@@ -20,6 +21,14 @@ func Find(cp *statedict.Checkpoint, name string) (*statedict.Entry, error) {
 		if e.Key == name {
 			found = e
 			also = append(also, e.Path())
+		}
+		if e.Info == nil {
+			continue
+		}
+		for k := range e.Info.Parts {
+			if part := partOf(e, k); part.Path() == name {
+				return part, nil
+			}
 		}
 	}
 	switch len(also) {
@@ -39,7 +48,14 @@ func Find(cp *statedict.Checkpoint, name string) (*statedict.Entry, error) {
 	return nil, &statedict.KeyError{Op: "show", Keys: also, Msg: "several keys are called that:", Hint: "give the whole path"}
 }
 
-// WriteInspectionJSON writes the document of `show --json`.
+// partOf is part k of a composite tensor as an entry of its own.
+func partOf(e *statedict.Entry, k int) *statedict.Entry {
+	p := e.Info.Parts[k]
+	return &statedict.Entry{Dict: e.Path(), Key: p.Name, View: p.View}
+}
+
+// WriteInspectionJSON writes the document of `show --json`. A tensor without bytes of its own has no hash; the paths of its
+// parts are listed.
 func WriteInspectionJSON(w io.Writer, e *statedict.Entry, in *statedict.Inspection) error {
 	b := append([]byte(nil), `{"key": `...)
 	b = AppendString(b, e.Path())
@@ -49,8 +65,19 @@ func WriteInspectionJSON(w io.Writer, e *statedict.Entry, in *statedict.Inspecti
 	b = appendInts(b, e.Shape)
 	b = append(b, `, "nbytes": `...)
 	b = strconv.AppendInt(b, NBytes(e), 10)
+	if e.Info != nil && len(e.Info.Parts) > 0 {
+		b = append(b, `, "parts": [`...)
+		for k := range e.Info.Parts {
+			b = AppendString(comma(b, k, ""), partOf(e, k).Path())
+		}
+		b = append(b, ']')
+	}
 	b = append(b, `, "sha256": `...)
-	b = AppendString(b, in.SHA256)
+	if in.SHA256 == "" {
+		b = append(b, "null"...)
+	} else {
+		b = AppendString(b, in.SHA256)
+	}
 	b = append(b, `, "stats": `...)
 	if s := in.Stats; s == nil {
 		b = append(b, "null"...)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/weightroom/weightroom/statedict"
@@ -44,8 +45,18 @@ func WriteReport(out io.Writer, r *statedict.Report, keys int, dry bool) error {
 	for _, f := range r.Files {
 		fmt.Fprintf(w, "%s %s  %s\n", verb, show(f.Name), Size(f.Size))
 	}
+	if before, after := total(r.Sources), total(r.Files); before > 0 && slices.ContainsFunc(r.Ops, func(op statedict.OpReport) bool { return op.Op == "cast" }) {
+		fmt.Fprintf(w, "size %s -> %s\n", Size(before), Size(after))
+	}
 	fmt.Fprintf(w, "%s\n", count(keys, "tensor"))
 	return w.Flush()
+}
+
+func total(files []statedict.FileReport) (n int64) {
+	for _, f := range files {
+		n += f.Size
+	}
+	return n
 }
 
 func keysChange(op statedict.OpReport) string {

@@ -265,9 +265,17 @@ func (l *Listing) totals() string {
 			order = append(order, name)
 		}
 		counts[name]++
-		if e.Storage != statedict.NoStorage && !storages[e.Storage] {
-			storages[e.Storage] = true
-			bytes += l.cp.Storages[e.Storage].NBytes
+		views := []statedict.StorageID{e.Storage}
+		if e.Info != nil {
+			for k := range e.Info.Parts {
+				views = append(views, e.Info.Parts[k].Storage)
+			}
+		}
+		for _, id := range views {
+			if id != statedict.NoStorage && !storages[id] {
+				storages[id] = true
+				bytes += l.cp.Storages[id].NBytes
+			}
 		}
 	}
 	slices.SortStableFunc(order, func(a, b string) int { return counts[b] - counts[a] })

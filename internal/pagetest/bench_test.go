@@ -1,113 +1,131 @@
 package pagetest
 
 import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"encoding/json"
 	"fmt"
+	"math"
+	"math/rand/v2"
 	"os"
-	"slices"
-	"strings"
+	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/cdproto/page"
-	"github.com/chromedp/cdproto/performance"
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
 	"github.com/weightroom/weightroom/statedict"
 )
 
-// observer keeps both programs' memory at hand, and the time at which a file was chosen.
-const observer = `{
-	const keep = "const make = WebAssembly.instantiate; WebAssembly.instantiate = async (...a) => { const r = await make(...a); self.program = r.instance ?? r; return r };\n";
-	const make = WebAssembly.instantiate;
-	WebAssembly.instantiate = async (...a) => { const r = await make.apply(WebAssembly, a); if ((r.instance ?? r).exports.mem) window.program = r.instance ?? r; return r };
-	window.prelude = keep + "addEventListener('message', e => { if (!e.data?.weigh) return; e.stopImmediatePropagation(); postMessage({kind: 'test', id: 0, got: self.program.exports.mem.buffer.byteLength}) });\n";
-	addEventListener("change", e => { if (e.target.id === "open") window.chosen = performance.now() }, true);
-	window.firstRow = () => new Promise(done => {
-		const look = () => document.documentElement.dataset.state === "ready" && [...document.querySelectorAll("[role=row][data-kind=tensor]")].some(r => !r.hidden) ? done(performance.now() - chosen) : requestAnimationFrame(look);
-		look();
-	});
-	window.frames = (n, each) => new Promise(done => {
-		const at = [];
-		const step = t => {
-			at.push(t);
-			if (at.length > n) return done(at.slice(1).map((x, i) => x - at[i]));
-			each(at.length);
-			requestAnimationFrame(step);
-		};
-		requestAnimationFrame(step);
-	});
-}`
-
-// 200,000 rows in Chromium: how long until they are there, how they scroll, and the memory of both programs. Times are for
-// the reader; scripts/bench-page.sh runs this.
-func TestBenchPage(t *testing.T) {
-	if os.Getenv("WEIGHTROOM_BENCH_PAGE") == "" {
-		t.Skip("WEIGHTROOM_BENCH_PAGE is not set")
+// weights writes a torch file of so many GiB of float32 in tensors of 64 MiB and gives its path.
+func weights(t *testing.T, gib float64) string {
+	t.Helper()
+	const side = 4096
+	n := max(1, int(gib*16))
+	head := map[string]any{}
+	for i := range n {
+		head[fmt.Sprintf("layers.%d.weight", i)] = map[string]any{"dtype": "F32", "shape": []int{side, side}, "data_offsets": []int{i * side * side * 4, (i + 1) * side * side * 4}}
 	}
-	patience = 5 * time.Minute
-	t.Cleanup(func() { patience = time.Minute })
-	const rows = 200_000
-	var keys []string
-	for i := range rows {
-		keys = append(keys, fmt.Sprintf("model.layers.%d.experts.%d.%s", i/2000, i/4%500, []string{"gate.weight", "up.weight", "down.weight", "norm"}[i%4]))
+	text, err := json.Marshal(head)
+	if err != nil {
+		t.Fatal(err)
 	}
-	file := safetensors(t, keys...)
-	torch := write(t, "model.pth", native(t, file, `{"recipe":1,"steps":[]}`, statedict.TorchZip))
-	fmt.Println("| 200,000 rows | rows after | scrolling, p95 frame | processor a frame | worst frame | tasks over 50 ms while scrolling | JS heap | WASM page | WASM worker |")
-	fmt.Println("|---|---|---|---|---|---|---|---|---|")
-	for _, path := range []string{file, torch} {
-		b := emptyTab(t)
-		command(b, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: observer})
-		b.do(chromedp.Navigate(server.URL + "/some/where/"))
-		b.wait("ready")
-		command(b, performance.Enable, performance.EnableParams{TimeDomain: performance.EnableTimeDomainThreadTicks})
-		b.do(chromedp.SetUploadFiles(chromedp.CSS("#open"), []string{path}))
-		open := js[float64](b, "firstRow()")
-		b.str("document.querySelector('[data-action=expand-all]').click()")
-		b.until("document.querySelector('#tree').scrollHeight > 5e6")
-		b.tasks()
-		js[bool](b, "new Promise(done => setTimeout(() => { longTasks.length = 0; tree.scrollTop = 0; done(true) }, 1000))")
-		spent := b.processor()
-		frames := js[[]float64](b, "frames(400, n => { tree.scrollTop += n % 25 ? 84 : 200000 })")
-		spent = (b.processor() - spent) / float64(len(frames))
-		slices.Sort(frames)
-		long := js[[]int](b, "longTasks")
-		heap := command(b, runtime.GetHeapUsage, cdp.Empty{})
-		js[bool](b, "new Promise(done => { workers.at(-1).addEventListener('message', e => { if (e.data.kind === 'test') { window.weight = e.data.got; done(true) } }); workers.at(-1).postMessage({weigh: 1}) })")
-		mb := func(n float64) string { return fmt.Sprintf("%.0f MB", n/1e6) }
-		fmt.Printf("| %s | %.0f ms | %.1f ms | %.1f ms | %.1f ms | %v | %s | %s | %s |\n", path[strings.LastIndexByte(path, '.')+1:], open,
-			frames[len(frames)*95/100], spent, frames[len(frames)-1], long, mb(heap.UsedSize), mb(js[float64](b, "program.exports.mem.buffer.byteLength")), mb(js[float64](b, "weight")))
-		// What a user does next, each with its longest task.
-		for _, c := range []struct{ what, do, done string }{
-			{"search", "(f => { f.value = 'experts.7. norm'; f.dispatchEvent(new Event('input')) })(document.querySelector('#filter'))", "document.querySelector('[data-role=matches]').innerText.includes('match')"},
-			{"search ends", "(f => { f.value = ''; f.dispatchEvent(new Event('input')) })(document.querySelector('#filter'))", "tree.scrollHeight > 5e6"},
-			{"arrow down", "tree.dispatchEvent(new KeyboardEvent('keydown', {key: 'ArrowDown'}))", "document.querySelector('.row[aria-selected=true]:not([hidden])')"},
-			{"select all", "tree.dispatchEvent(new KeyboardEvent('keydown', {key: 'a', ctrlKey: true}))", "document.querySelector('[data-role=selection-text]').dataset.rows === '200000'"},
-			{"sort by size", "document.querySelector('[data-sort=size]').click()", "document.querySelector('[data-column=size]').ariaSort === 'descending'"},
-			{"fold", "document.querySelector('[data-action=fold]').click()", "document.querySelector('[data-action=fold]').ariaPressed === 'true'"},
-			{"unfold", "document.querySelector('[data-action=fold]').click()", "document.querySelector('[data-action=fold]').ariaPressed === 'false'"},
-		} {
-			spent := b.processor()
-			js[bool](b, "(longTasks.length = 0, window.from = performance.now(), "+c.do+", true)")
-			b.until(c.done)
-			js[bool](b, "new Promise(done => requestAnimationFrame(() => setTimeout(() => done(true), 300)))")
-			fmt.Printf("%s, %s: %.0f ms of processor, tasks over 50 ms: %v\n", path[strings.LastIndexByte(path, '.')+1:], c.what, b.processor()-spent, js[[]int](b, "longTasks"))
-		}
-		b.clean()
+	dir := t.TempDir()
+	flat := filepath.Join(dir, "flat.safetensors")
+	f, err := os.Create(flat)
+	if err != nil {
+		t.Fatal(err)
 	}
+	defer os.Remove(flat)
+	defer f.Close()
+	out := bufio.NewWriter(f)
+	out.Write(binary.LittleEndian.AppendUint64(nil, uint64(len(text))))
+	out.Write(text)
+	rnd := rand.New(rand.NewPCG(5, 6))
+	values := make([]byte, 0, side*side*4)
+	for range side * side {
+		values = binary.LittleEndian.AppendUint32(values, math.Float32bits(float32(rnd.NormFloat64()*0.02)))
+	}
+	for range n {
+		out.Write(values)
+	}
+	if err := out.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	info, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := context.Background()
+	cp, err := statedict.Open(ctx, statedict.Source{Name: "flat.safetensors", R: f, Size: info.Size()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := statedict.NewPlan(cp, statedict.TorchZip, &statedict.PlanOptions{Name: "weights.pth"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "weights.pth")
+	torch, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer torch.Close()
+	if err := plan.Files[0].Write(ctx, torch, nil); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
-// processor is the time that the page's thread has had of a processor so far, in milliseconds. Other programs on a busy
-// machine do not count in it.
-func (b *tab) processor() float64 {
-	b.Helper()
-	for _, m := range command(b, performance.GetMetrics, cdp.Empty{}).Metrics {
-		if m.Name == "ThreadTime" {
-			return 1000 * m.Value
-		}
+// TestExportSpeed times whole exports, from the click to the last byte of the download: copied, and cast to float16.
+// WEIGHTROOM_BENCH_EXPORT is the size of the file in GiB; scripts/bench-convert.sh sets it.
+func TestExportSpeed(t *testing.T) {
+	gib, err := strconv.ParseFloat(os.Getenv("WEIGHTROOM_BENCH_EXPORT"), 64)
+	if err != nil {
+		t.Skip("WEIGHTROOM_BENCH_EXPORT names no size in GiB")
 	}
-	b.Fatal("the browser does not tell the time of its threads")
-	return 0
+	file := weights(t, gib)
+	b := longTab(t, 20*time.Minute)
+	b.do(chromedp.Navigate(server.URL + "/some/where/"))
+	b.wait("ready")
+	export := func(what, road string) time.Duration {
+		t.Helper()
+		b.click("export")
+		b.fill("name", what+".pth")
+		js[bool](b, `(() => { document.querySelector('[data-field=road]').value = $1; return true })()`, road)
+		b.until("!document.querySelector('[data-action=apply]').disabled")
+		path := filepath.Join(b.downloads, what+".pth")
+		start := time.Now()
+		js[bool](b, "(document.querySelector('[data-action=apply]').click(), true)")
+		for b.str("document.querySelector('.saved').hidden") == "true" {
+			if p := b.str("document.querySelector('.preview-error')?.innerText"); p != "" || time.Since(start) > 10*time.Minute {
+				t.Fatalf("after %v: %s", time.Since(start), p)
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		composed := time.Since(start)
+		for {
+			partial, _ := filepath.Glob(filepath.Join(b.downloads, "*.crdownload"))
+			if info, err := os.Stat(path); err == nil && info.Size() > 0 && len(partial) == 0 {
+				break
+			}
+			if time.Since(start) > 10*time.Minute {
+				t.Fatalf("%s was not downloaded", path)
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		took := time.Since(start)
+		t.Logf("%-10s %6.2f s (%.2f s until the download), %.0f MB/s of input; %s", what, took.Seconds(), composed.Seconds(), gib*(1<<30)/1e6/took.Seconds(), b.str("document.querySelector('.road-taken').innerText"))
+		os.Remove(path)
+		b.click("close-panel")
+		return took
+	}
+	b.choose(file)
+	copied := export("copied", "processor")
+	b.more()
+	b.edit("cast", "to", "float16")
+	cast := export("cast", "processor")
+	t.Logf("ratio of the cast export to the copied one: %.2f", cast.Seconds()/copied.Seconds())
 }

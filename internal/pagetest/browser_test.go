@@ -113,9 +113,6 @@ window.Blob = class extends Blob {
 };
 `
 
-// patience is how long a tab may take.
-var patience = time.Minute
-
 func newTab(t *testing.T) *tab {
 	t.Helper()
 	b := emptyTab(t)
@@ -127,12 +124,18 @@ func newTab(t *testing.T) *tab {
 // emptyTab is a tab that shows nothing yet.
 func emptyTab(t *testing.T) *tab {
 	t.Helper()
+	return longTab(t, time.Minute)
+}
+
+// longTab is an empty tab with a time limit of its own.
+func longTab(t *testing.T, limit time.Duration) *tab {
+	t.Helper()
 	if missing != "" {
 		t.Skip(missing)
 	}
 	ctx, cancel := chromedp.NewContext(chromium, chromedp.WithNewBrowserContext())
 	t.Cleanup(cancel)
-	ctx, cancelTime := context.WithTimeout(ctx, patience)
+	ctx, cancelTime := context.WithTimeout(ctx, limit)
 	t.Cleanup(cancelTime)
 	b := &tab{T: t, ctx: ctx, downloads: t.TempDir()}
 	if err := chromedp.Listen(ctx, b.listen); err != nil {

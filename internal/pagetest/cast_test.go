@@ -76,6 +76,7 @@ func TestCastRoads(t *testing.T) {
 		t.Errorf("the loss is told as %q", got)
 	}
 	b.apply()
+	told := ""
 	for _, format := range []string{"safetensors", "torch"} {
 		kind := map[string]statedict.Format{"safetensors": statedict.Safetensors, "torch": statedict.TorchZip}[format]
 		ending := map[string]string{"safetensors": ".safetensors", "torch": ".pth"}[format]
@@ -97,6 +98,14 @@ func TestCastRoads(t *testing.T) {
 				t.Errorf("%s: %d and %d bytes cast", name, device, processor)
 			case road == "processor" && device > 0, road == "gpu" && lose == 0 && processor > 0, lose > 0 && processor == 0:
 				t.Errorf("%s: %d bytes on the device, %d on the processor", name, device, processor)
+			}
+			// The losses are told, and are the same on every road.
+			losses := b.str("document.querySelector('.panel .findings').innerText")
+			if told == "" {
+				told = losses
+			}
+			if losses != told || !strings.Contains(losses, "109 values became infinite, 100 became zero and 24,319 NaN changed") {
+				t.Errorf("%s: the export tells of %q, another of %q", name, losses, told)
 			}
 			b.click("close-panel")
 		}

@@ -26,10 +26,18 @@ func (b *tab) fact(name string) string {
 	return b.str("document.querySelector('[data-fact='+$1+'] dd')?.innerText", name)
 }
 
-// select a row by clicking on it.
+// selectRow clicks on a row, wherever it is in the tree.
 func (b *tab) selectRow(path string) {
 	b.Helper()
-	b.str("[...document.querySelectorAll('[role=row][data-path]')].find(r => !r.hidden && r.dataset.path === $1 && r.dataset.kind !== 'group').click()", path)
+	js[bool](b, `(async () => {
+		for (let i = 0; i < 60; i++) {
+			const row = [...document.querySelectorAll("[role=row][data-path]")].find(r => !r.hidden && r.dataset.path === $1 && r.dataset.kind !== "group");
+			if (row) { row.click(); return true }
+			tree.scrollTop = i && tree.scrollTop + 150;
+			await new Promise(f => requestAnimationFrame(() => requestAnimationFrame(f)));
+		}
+		throw "no row " + $1;
+	})()`, path)
 	b.inspected(path)
 }
 

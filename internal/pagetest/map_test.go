@@ -1,10 +1,12 @@
 package pagetest
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // openMap shows the maps and waits until they are drawn.
@@ -202,5 +204,36 @@ func TestMapPhone(t *testing.T) {
 	b.until("document.querySelector('.strip-head h2').innerText === '在檔案中' && document.querySelector('.map-crumbs button').innerText === '所有張量'")
 	b.size(1280, 800)
 	b.shot("map-zh-Hant")
+	b.clean()
+}
+
+// A hundred thousand keys: the maps have as many elements as the screen can show, and following the cursor takes no long task.
+func TestMapMany(t *testing.T) {
+	var names []string
+	for i := range 100_000 {
+		names = append(names, fmt.Sprintf("model.layers.%d.experts.%d.%s", i/1000, i/4%250, []string{"gate.weight", "up.weight", "down.weight", "norm"}[i%4]))
+	}
+	b := newTab(t)
+	b.choose(safetensors(t, names...))
+	b.tasks()
+	start := time.Now()
+	b.openMap()
+	opened := time.Since(start)
+	if n := js[int](b, "document.querySelectorAll('.box').length"); n < 20 || n > 361 {
+		t.Errorf("%d boxes", n)
+	}
+	b.shot("map-100k")
+	long := js[[]int](b, "longTasks")
+	b.str("longTasks.length = 0")
+	start = time.Now()
+	b.mapKey("treemap", "Home")
+	for range 20 {
+		b.mapKey("treemap", "ArrowDown")
+	}
+	moved := time.Since(start) / 20
+	b.mapKey("strip", "End", "+", "+", "+", "+", "Home", "PageDown", "Enter")
+	b.until("document.querySelector('.box[aria-selected=true]')")
+	// Times are for the log.
+	t.Logf("opened in %v, long tasks %v; %v a step of the cursor, long tasks %v", opened, long, moved, js[[]int](b, "longTasks"))
 	b.clean()
 }

@@ -116,7 +116,7 @@ func TestColumns(t *testing.T) {
 		return b.str(`[...document.querySelectorAll('[role=row][data-path]')].filter(r => !r.hidden).sort((a, b) => a.ariaRowIndex - b.ariaRowIndex).map(r => r.dataset.path).join(' ')`)
 	}
 	sorted := func() string {
-		return b.str("[...document.querySelectorAll('[role=columnheader]')].map(h => h.ariaSort[0]).join('')")
+		return b.str("[...document.querySelectorAll('[role=columnheader][data-column]')].map(h => h.ariaSort[0]).join('')")
 	}
 	fileOrder := rows()
 	for _, c := range []struct{ column, want, aria string }{

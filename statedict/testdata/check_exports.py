@@ -173,7 +173,8 @@ def flat(f):
     """(shape, bytes) by name of a safetensors or npz file."""
     if f.endswith('.npz'):
         with np.load(f, allow_pickle=False) as z:
-            return {k: (list(z[k].shape), np.ascontiguousarray(z[k]).tobytes()) for k in z.files}
+            names = json.loads(z['weightroom.json'])['names'] if 'weightroom.json' in z.files else {}
+            return {names.get(k + '.npy', k): (list(z[k].shape), np.ascontiguousarray(z[k]).tobytes()) for k in z.files if k != 'weightroom.json'}
     data = open(f, 'rb').read()
     n, = struct.unpack('<Q', data[:8])
     header = json.loads(data[8:8 + n])

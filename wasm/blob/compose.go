@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"hash/crc32"
 	"syscall/js"
 	"time"
 
@@ -19,7 +18,7 @@ const partSize = 4 << 20
 // Compose is the output file as a Blob of parts: slices of the sources for what is copied, bytes for the rest. Only
 // conversions and the checksums of records that have none are read; progress counts those bytes.
 //
-// Casts that a device can do go to it, where road has one. What the others lose is added to f.Cast: a device doesn't count.
+// Casts that a device can do go to it, where road has one. What casts lose is added to f.Cast, the same on either road.
 // At most partSize bytes are held at once, and two chunks on a device.
 func Compose(ctx context.Context, f *statedict.File, road *Road, b *Breath, progress func(done int64)) (js.Value, error) {
 	c := composer{ctx: ctx, file: f, road: road, breath: b, progress: progress, covered: map[int][]int{}, sums: map[int]uint32{}}
@@ -109,7 +108,7 @@ func (c *composer) add(i int, s statedict.Segment) error {
 
 func (c *composer) sum(sums []int, b []byte) {
 	for _, i := range sums {
-		c.sums[i] = crc32.Update(c.sums[i], crc32.IEEETable, b)
+		c.sums[i] = statedict.AddCRC(c.sums[i], b)
 	}
 }
 
@@ -117,9 +116,7 @@ func (c *composer) sum(sums []int, b []byte) {
 func (c *composer) stream(s statedict.Segment, w interface{ Write([]byte) (int, error) }) error {
 	one := statedict.File{Name: c.file.Name, Size: s.Len(), Segments: []statedict.Segment{s}}
 	err := one.Write(c.ctx, w, nil)
-	c.file.Cast.Overflowed += one.Cast.Overflowed
-	c.file.Cast.Flushed += one.Cast.Flushed
-	c.file.Cast.NaNs += one.Cast.NaNs
+	c.file.Cast.Add(one.Cast)
 	return err
 }
 

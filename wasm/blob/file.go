@@ -11,7 +11,8 @@ import (
 	"github.com/weightroom/weightroom/statedict"
 )
 
-// File reads a JavaScript File or Blob, synchronously, in a worker.
+// File reads a JavaScript File or Blob in a worker: single reads synchronously, those in sequence as a stream. Not to be read
+// by an event handler, which may not wait.
 type File struct {
 	*Cache
 	Name string
@@ -23,6 +24,10 @@ type File struct {
 
 	reader js.Value // FileReaderSync
 	breath *Breath
+	stream *stream // nil: reads are not in sequence, or not yet
+	end    int64   // of the last read
+	run    int64   // how many bytes were read in sequence up to there
+	single bool    // this browser has no streams
 }
 
 // NewFile reads blob. Every read gives b a chance to let the worker hear its messages; b may be nil.
@@ -37,12 +42,37 @@ func (f *File) Source() statedict.Source {
 	return statedict.Source{Name: f.Name, R: f, Size: f.Size}
 }
 
+// fetch is a single read, until reads follow each other: then it has a stream.
 func (f *File) fetch(p []byte, off int64) error {
-	u8, err := f.slice(off, int64(len(p)))
-	if err != nil {
-		return err
+	if f.run += int64(len(p)); off < f.end-pageSize || off > f.end+streamGap {
+		f.run = int64(len(p))
 	}
-	js.CopyBytesToGo(p, u8)
+	f.end = off + int64(len(p))
+	if f.stream != nil && !f.stream.reaches(off) {
+		f.stream.close()
+		f.stream = nil
+	}
+	if f.stream == nil && f.run > streamAfter && !f.single {
+		f.stream = newStream(f.JS, off, f.Size)
+		f.single = f.stream == nil
+	}
+	if f.stream != nil {
+		err := f.breath.Take()
+		if err == nil {
+			err = f.stream.read(p, off)
+		}
+		if err != nil {
+			f.stream.close()
+			f.stream, f.run = nil, 0
+			return err
+		}
+	} else {
+		u8, err := f.slice(off, int64(len(p)))
+		if err != nil {
+			return err
+		}
+		js.CopyBytesToGo(p, u8)
+	}
 	if f.Report != nil {
 		f.Report()
 	}
@@ -54,17 +84,12 @@ func (f *File) slice(off, n int64) (u8 js.Value, err error) {
 	if err := f.breath.Take(); err != nil {
 		return js.Value{}, err
 	}
-	defer func() {
-		if p := recover(); p != nil {
-			e, ok := p.(js.Error)
-			if !ok {
-				panic(p)
-			}
-			err = readError(e)
-		}
-	}()
-	buf := f.reader.Call("readAsArrayBuffer", f.JS.Call("slice", float64(off), float64(off+n)))
-	u8 = js.Global().Get("Uint8Array").New(buf)
+	if err := thrown(func() {
+		buf := f.reader.Call("readAsArrayBuffer", f.JS.Call("slice", float64(off), float64(off+n)))
+		u8 = js.Global().Get("Uint8Array").New(buf)
+	}); err != nil {
+		return js.Value{}, err
+	}
 	if got := u8.Get("byteLength").Int(); int64(got) != n {
 		return js.Value{}, fmt.Errorf("%w: %d of %d bytes could be read", statedict.ErrSourceChanged, got, n)
 	}

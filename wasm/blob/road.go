@@ -53,6 +53,7 @@ func (c *composer) onDevice(s statedict.Convert, out *converted) (bool, error) {
 		return buf, err
 	}, out.take)
 	c.road.Spent += time.Since(start)
+	c.file.Cast.Add(report.Lost)
 	share := func(n int64) int64 { return n / from.Size() * to.Size() }
 	c.road.OnDevice += share(report.Device)
 	c.road.Processor += share(report.Processor)

@@ -11,9 +11,11 @@ import (
 	"github.com/weightroom/weightroom/statedict"
 )
 
-// Report says which road a cast took, in bytes of input, and why it left the device, if it did.
+// Report says which road a cast took, in bytes of input, what it lost, the same on every road, and why it left the device,
+// if it did.
 type Report struct {
 	Device, Processor int64
+	Lost              statedict.CastReport
 	Failure           *Error // nil: none
 }
 
@@ -31,7 +33,7 @@ func Cast(ctx context.Context, d *Device, from, to statedict.DType, next func() 
 	var waiting []js.Value // sources of the chunks on the device, in order; the first is in slot turn
 	turn := 0
 	onProcessor := func(src js.Value) error {
-		out, err := castOnProcessor(src, from, to)
+		out, err := castOnProcessor(src, from, to, &r.Lost)
 		if err != nil {
 			return err
 		}
@@ -40,7 +42,7 @@ func Cast(ctx context.Context, d *Device, from, to statedict.DType, next func() 
 	}
 	defer func() { // when next, emit or ctx ended it: the slots must be free for the next cast
 		for ; d != nil && len(waiting) > 0; waiting = waiting[1:] {
-			d.finish(context.Background(), turn)
+			d.finish(context.Background(), turn, new(statedict.CastReport))
 			turn ^= 1
 		}
 	}()
@@ -62,11 +64,13 @@ func Cast(ctx context.Context, d *Device, from, to statedict.DType, next func() 
 		return nil
 	}
 	settle := func() error {
-		out, err := d.finish(ctx, turn)
+		var lost statedict.CastReport // of a chunk that is not done again
+		out, err := d.finish(ctx, turn, &lost)
 		if err != nil {
 			return leave(err)
 		}
 		r.Device += int64(waiting[0].Get("byteLength").Int())
+		r.Lost.Add(lost)
 		waiting = waiting[1:]
 		turn ^= 1
 		return emit(out)
@@ -110,11 +114,11 @@ func Cast(ctx context.Context, d *Device, from, to statedict.DType, next func() 
 }
 
 // castOnProcessor takes a chunk through Go's memory.
-func castOnProcessor(src js.Value, from, to statedict.DType) (js.Value, error) {
+func castOnProcessor(src js.Value, from, to statedict.DType, c *statedict.CastReport) (js.Value, error) {
 	in := make([]byte, src.Get("byteLength").Int())
 	js.CopyBytesToGo(in, src)
 	out := make([]byte, int64(len(in))/from.Size()*to.Size())
-	if err := statedict.CastBytes(out, in, to, from, nil); err != nil {
+	if err := statedict.CastBytes(out, in, to, from, c); err != nil {
 		return js.Value{}, err
 	}
 	result := js.Global().Get("Uint8Array").New(len(out))

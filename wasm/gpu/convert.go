@@ -16,22 +16,20 @@ func MaxChunk(from, to statedict.DType) int {
 	return 32 << 20 / int(max(from.Size(), to.Size()))
 }
 
+const (
+	lossWords = 4 // of Kernel's binding 2
+	// resultAt is where the result stands in what is read back, behind the losses; mapped ranges begin at multiples of 8.
+	resultAt = 16
+)
+
 // A slot is the buffers of one chunk on its way; two slots keep the device busy while the other side reads and writes.
 type slot struct {
 	in, out, back   js.Value
-	inSize, outSize int // bytes
+	losses          js.Value // buffer, see Kernel
+	inSize, outSize int      // bytes
 	outBytes        int
 	mapped          js.Value // promise
 	check           func(context.Context) error
-}
-
-// Convert casts one chunk: src is a Uint8Array of whole elements, the result another one with a buffer of its own.
-// Device failures are *Error.
-func (d *Device) Convert(ctx context.Context, src js.Value, from, to statedict.DType) (js.Value, error) {
-	if err := d.start(ctx, 0, src, from, to); err != nil {
-		return js.Value{}, err
-	}
-	return d.finish(ctx, 0)
 }
 
 // try turns what a call to the browser throws into an *Error.
@@ -78,11 +76,15 @@ func (d *Device) start(ctx context.Context, which int, src js.Value, from, to st
 	err = try(func() {
 		d.grow(s, in, out)
 		d.upload(s.in, src, size)
+		head := js.Global().Get("Uint32Array").New(lossWords)
+		head.SetIndex(0, n)
+		d.queue.Call("writeBuffer", s.losses, 0, head)
 		bind := d.device.Call("createBindGroup", map[string]any{
 			"layout": p.Call("getBindGroupLayout", 0),
 			"entries": []any{
 				map[string]any{"binding": 0, "resource": map[string]any{"buffer": s.in, "size": in}},
 				map[string]any{"binding": 1, "resource": map[string]any{"buffer": s.out, "size": out}},
+				map[string]any{"binding": 2, "resource": map[string]any{"buffer": s.losses}},
 			},
 		})
 		encoder := d.device.Call("createCommandEncoder")
@@ -91,9 +93,10 @@ func (d *Device) start(ctx context.Context, which int, src js.Value, from, to st
 		pass.Call("setBindGroup", 0, bind)
 		pass.Call("dispatchWorkgroups", min(65535, (groups+63)/64))
 		pass.Call("end")
-		encoder.Call("copyBufferToBuffer", s.out, 0, s.back, 0, out)
+		encoder.Call("copyBufferToBuffer", s.losses, 0, s.back, 0, 4*lossWords)
+		encoder.Call("copyBufferToBuffer", s.out, 0, s.back, resultAt, out)
 		d.queue.Call("submit", []any{encoder.Call("finish")})
-		s.mapped = s.back.Call("mapAsync", 1, 0, out) // GPUMapMode.READ
+		s.mapped = s.back.Call("mapAsync", 1, 0, resultAt+out) // GPUMapMode.READ
 	})
 	s.check = scope()
 	if err == nil {
@@ -122,7 +125,8 @@ func (d *Device) grow(s *slot, in, out int) {
 	if s.outSize < out {
 		s.outSize = 0
 		s.out = buffer(s.out, out, storage|copySrc)
-		s.back = buffer(s.back, out, mapRead|copyDst)
+		s.back = buffer(s.back, resultAt+out, mapRead|copyDst)
+		s.losses = buffer(s.losses, 4*lossWords, storage|copySrc|copyDst)
 		s.outSize = out
 	}
 }
@@ -140,8 +144,8 @@ func (d *Device) upload(to, src js.Value, size int) {
 	}
 }
 
-// finish waits for a slot's chunk.
-func (d *Device) finish(ctx context.Context, which int) (js.Value, error) {
+// finish waits for a slot's chunk, and adds what the cast lost to c.
+func (d *Device) finish(ctx context.Context, which int, c *statedict.CastReport) (js.Value, error) {
 	s := &d.slots[which]
 	_, failed := await(ctx, s.mapped)
 	if err := s.check(ctx); err != nil {
@@ -152,7 +156,11 @@ func (d *Device) finish(ctx context.Context, which int) (js.Value, error) {
 	}
 	var result js.Value
 	err := try(func() {
-		mapped := s.back.Call("getMappedRange", 0, (s.outBytes+3)&^3)
+		head := js.Global().Get("Uint32Array").New(s.back.Call("getMappedRange", 0, 4*lossWords))
+		c.Overflowed += int64(head.Index(1).Float())
+		c.Flushed += int64(head.Index(2).Float())
+		c.NaNs += int64(head.Index(3).Float())
+		mapped := s.back.Call("getMappedRange", resultAt, (s.outBytes+3)&^3)
 		result = js.Global().Get("Uint8Array").New(mapped.Call("slice", 0, s.outBytes))
 		s.back.Call("unmap")
 	})

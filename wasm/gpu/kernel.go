@@ -2,6 +2,7 @@ package gpu
 
 import (
 	"embed"
+	"encoding/binary"
 	"fmt"
 
 	"github.com/weightroom/weightroom/statedict"
@@ -11,7 +12,8 @@ import (
 var shaders embed.FS
 
 // Kernel is the WGSL of one cast and the values of its override constants. Its entry point is main; binding 0 is the source
-// and binding 1 the target, both of whole groups of four elements.
+// and binding 1 the target, both of whole groups of four elements. Binding 2 is four words: the number of elements, which the
+// caller sets, and sums that the kernel adds to: overflowed, flushed and lost NaNs, as statedict.CastReport has them.
 type Kernel struct {
 	Code      string
 	Constants map[string]uint32
@@ -70,8 +72,17 @@ func NewKernel(from, to statedict.DType) Kernel {
 	}
 	if to.Size() < 4 {
 		add("encode_" + t.file)
+	} else {
+		add("encode_float32") // which store64 widens
 	}
 	add(fmt.Sprintf("store%d", 8*to.Size()))
+	add("count")
+	if from.Size() == 8 {
+		add("stored64")
+	} else {
+		add("stored")
+	}
+	k.count(from, to, t)
 	if f.file == "minifloat" {
 		k.Constants["D_MANTISSA"] = f.mantissa
 		k.Constants["D_BIAS"] = f.bias
@@ -96,4 +107,47 @@ func NewKernel(from, to statedict.DType) Kernel {
 		k.Constants["E_ONE_ZERO"] = t.oneZero
 	}
 	return k
+}
+
+// count sets what the counting needs to know of the target's codes.
+func (k *Kernel) count(from, to statedict.DType, t format) {
+	c := k.Constants
+	c["C_NAN"], c["C_PAYLOAD"], c["C_INFINITY"], c["C_KEEPS"], c["C_ZERO"] = 0xffffffff, 0, 0, 0, 1
+	switch t.file {
+	case "float32", "float64":
+		c["C_SIGN"], c["C_BEYOND"], c["C_INFINITY"], c["C_KEEPS"] = 0x80000000, 0x7f800000, 1, 1
+		return
+	case "bfloat16":
+		c["C_SIGN"], c["C_BEYOND"], c["C_INFINITY"] = 0x8000, 0x7f80, 1
+	case "e8m0":
+		c["C_SIGN"], c["C_BEYOND"], c["C_ZERO"] = 0, 0xff, 0
+	case "minifloat":
+		c["C_SIGN"], c["C_BEYOND"] = t.sign, t.nan
+		if t.infinity != 0 {
+			c["C_BEYOND"], c["C_INFINITY"] = t.infinity, 1
+		}
+		if t.oneZero != 0 {
+			c["C_NAN"] = t.nan
+		}
+	}
+	// NaN there and back, by way of the reference.
+	single, _ := statedict.ParseDType("float32")
+	nan := []byte{0, 0, 0, 0, 0, 0, 0xf8, 0x7f}
+	code, wide := make([]byte, to.Size()), make([]byte, 4)
+	stored := nan
+	if from.Size() < 8 {
+		stored = make([]byte, from.Size())
+		double, _ := statedict.ParseDType("float64")
+		mustCast(stored, nan, from, double)
+	}
+	mustCast(code, stored, to, from)
+	mustCast(wide, code, single, to)
+	c["C_PAYLOAD"] = binary.LittleEndian.Uint32(wide) & 0x3fffff
+}
+
+// mustCast casts between dtypes that have kernels, which CastBytes has too.
+func mustCast(dst, src []byte, to, from statedict.DType) {
+	if err := statedict.CastBytes(dst, src, to, from, nil); err != nil {
+		panic(err)
+	}
 }

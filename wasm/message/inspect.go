@@ -1,12 +1,19 @@
 package message
 
-import "encoding/json"
+import (
+	"encoding/json"
+
+	"github.com/weightroom/weightroom/statedict"
+)
 
 // Methods of the inspector.
 const (
 	Describe = "describe" // ItemRequest -> Description; reads at most a header
 	Measure  = "measure"  // MeasureRequest -> Measured, with Progress on the way
 	Window   = "window"   // WindowRequest -> Windowed
+	Filters  = "filters"  // FiltersRequest -> Filtered
+	Outline  = "outline"  // OutlineRequest -> Outlined
+	Array    = "array"    // ArrayRequest -> Exported and a Blob
 	Code     = "code"     // CodeRequest -> []CodeText
 )
 
@@ -40,6 +47,10 @@ type Description struct {
 	File     string // "" where the bytes lie in no file
 	Off, Len int64  // bytes in it
 	Deflated bool
+
+	Array      string // what saving it as .npy does to it; "" for nothing
+	NoArray    string // why it can't be saved so; "" if it can
+	Translated bool   // its values are not the numbers that are stored: quantised, float8
 
 	Sharers []Sharer // others that show bytes of the same storage, the first of them
 	Shared  int      // how many there are
@@ -82,6 +93,7 @@ type WindowRequest struct {
 	Row, Col, Step int64
 	Rows, Cols     int
 	Text           bool // also as text, for a grid
+	Stored         bool // the numbers that are stored, where values are made of them
 }
 
 // Windowed has the elements in row-major order as little-endian float64. Less than asked for where the slice ends.
@@ -92,6 +104,48 @@ type Windowed struct {
 	Values     []byte
 	Cells      []string // with Text
 	BytesRead  int64    // as in Measured
+}
+
+// FiltersRequest asks for kernels of a convolution, from filter From on.
+type FiltersRequest struct {
+	ItemRequest
+	From int64
+}
+
+// Filtered are N filters of C channels with kernels of H by W elements, as little-endian float64 in this order. The tensor has Filters
+// of Channels each.
+type Filtered struct {
+	N, C, H, W        int
+	Filters, Channels int64
+	Values            []byte
+	BytesRead         int64 // as in Measured
+}
+
+// mostKernel is how many elements a side of a kernel that is shown as an image may have.
+const mostKernel = 16
+
+// IsKernel tells the shape of a convolution's weights with small kernels.
+func IsKernel(shape []int64) bool {
+	return len(shape) == 4 && shape[0] > 0 && shape[1] > 0 && shape[2] > 0 && shape[3] > 0 && shape[2] <= mostKernel && shape[3] <= mostKernel && shape[2]*shape[3] > 1
+}
+
+// OutlineRequest asks what is inside the value at Path.
+type OutlineRequest struct {
+	Handle int
+	Recipe json.RawMessage
+	Path   string
+}
+
+// Outlined lists it; More values follow.
+type Outlined struct {
+	Nodes []statedict.OutlineNode
+	More  int
+}
+
+// ArrayRequest asks for one tensor as an .npy file.
+type ArrayRequest struct {
+	ItemRequest
+	Name string // of the file
 }
 
 // CodeRequest asks for the source text that a file carries.

@@ -21,6 +21,7 @@ const (
 	Plan    = "plan"     // PlanRequest -> Planned
 	Export  = "export"   // PlanRequest -> Exported and one Blob a file, with Progress on the way
 	Attach  = "attach"   // AttachRequest and File handles -> Attached
+	Detach  = "detach"   // AttachRequest, of which the Name counts -> nothing
 	Check   = "check"    // CheckRequest -> Checked
 	Diff    = "diff"     // DiffRequest -> Diffed, with Progress on the way
 	Loss    = "loss"     // PreviewRequest -> Lost, with Progress on the way

@@ -6,12 +6,13 @@ import (
 	"github.com/weightroom/weightroom/statedict"
 )
 
-// AttachRequest opens another file beside the checkpoints, under the name that recipes give it, or takes the text of an
-// error of load_state_dict or of a key list. A name that was there before is replaced.
+// AttachRequest opens another file beside the checkpoints, under the name that recipes give it, takes one that is open
+// already, or takes the text of an error of load_state_dict or of a key list. A name that was there before is replaced.
 type AttachRequest struct {
-	Name  string
-	Names []string // of the files that go with it
-	Text  string
+	Name   string
+	Names  []string // of the files that go with it
+	Text   string
+	Handle int // of the open checkpoint, as it is in its file; 0 for none
 }
 
 // Attached says what it is. Tensors is false for a list of keys, which only serves to compare.

@@ -16,13 +16,12 @@ type Shrunk struct {
 	Format string
 	Size   int64 // bytes of the exported files, exactly
 	Lines  []Saving
-	Unused int64 // bytes of storages that no tensor reaches; every export leaves them out
 }
 
 // Saving is a step that makes the export smaller.
 type Saving struct {
-	Kind  string // "optimizer", "ema", "views", "half"
-	What  string // the part of the file concerned; "" for all of it
+	Kind  string // "optimizer", "ema", "same", "unreached", "views", "half"
+	What  string // the part of the file or the key concerned; "" for all of it
 	Keys  int    // tensors concerned
 	Bytes int64  // saved, exactly
 	Step  json.RawMessage

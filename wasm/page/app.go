@@ -22,7 +22,8 @@ import (
 type app struct {
 	text    texts.Catalog
 	worker  *client
-	open    *workspace // nil before the first file
+	open    *workspace // on show; nil before the first file
+	tabs    []*workspace
 	tree    *treeView
 	bar     *selectionBar
 	columns *columns
@@ -35,18 +36,23 @@ type app struct {
 	others    []*attachment // beside the open file
 	reference reference
 	diff      differ
+	offered   struct{ to, with *workspace }
+	answer    func() // what the open question does
 
 	meter   meter
 	jobs    chan job
 	waiting int // jobs not done
 	cancel  context.CancelFunc
 	asked   bool // the running job was asked to stop
+
+	rebuilding bool // after a crash
 }
 
 // workspace is an open checkpoint and its recipe. All that is on show follows from it.
 type workspace struct {
 	files   []js.Value
 	names   []string
+	handles []js.Value // of the files, where the browser gives them, or promises of them
 	about   message.Opened
 	rows    []message.Row
 	base    []message.Row // of the file as it is
@@ -55,6 +61,7 @@ type workspace struct {
 	effects []message.Step // of recipe.Steps, as far as they were ever done
 	saved   string         // the recipe's document at the last export
 	url     string         // of a file on a server, which has no files here
+	shown   *shown         // nil while it is on show for the first time
 	linked  bool           // the recipe came with the address and may not fit this file
 }
 
@@ -81,6 +88,7 @@ func Run() {
 	if a.text, lang, err = language(); err != nil {
 		panic(err)
 	}
+	setNumerals(a.text)
 	root.SetAttribute("lang", lang)
 	a.findPlace()
 	a.labelAll()
@@ -95,6 +103,7 @@ func Run() {
 	a.listenOthers()
 	a.listenReference()
 	a.listenDiff()
+	a.listenAddress()
 	a.listenTheme()
 	a.listenShrink()
 	a.listenSelection()
@@ -135,18 +144,27 @@ func (a *app) label(from element) {
 
 func (a *app) startWorker() { a.worker = startWorker(a.crashed) }
 
-// crashed is called when the worker died by itself.
+// crashed is called when the worker died by itself. All files are opened again in another one, with their steps, unless
+// that is what it died of.
 func (a *app) crashed() {
 	if !a.worker.started {
 		show(role("boot-error"), true) // another one would fail as well
 		a.setState("error")
 		return
 	}
+	again := a.rebuilding
 	a.startWorker()
-	title, msg, hint := a.text.Text("error.crash.title"), a.text.Text("error.crash.message"), a.text.Text("error.crash.hint")
-	a.showError(title, &message.Error{Message: msg, Hint: hint})
-	show(find(role("error"), "[data-action=reopen]"), a.open != nil)
+	hint := "error.crash.hint"
+	if len(a.tabs) > 0 && !again {
+		hint = "error.crash.rebuilt"
+	}
+	title, msg := a.text.Text("error.crash.title"), a.text.Text("error.crash.message")
+	a.showError(title, &message.Error{Message: msg, Hint: a.text.Text(hint)})
+	show(find(role("error"), "[data-action=reopen]"), len(a.tabs) > 0 && again)
 	a.setState("error")
+	if len(a.tabs) > 0 && !again {
+		a.reopen()
+	}
 }
 
 func (a *app) setState(s string) { root.SetAttribute("data-state", s) }
@@ -169,7 +187,7 @@ func (a *app) work() {
 		cancel()
 		a.cancel = nil
 		a.waiting--
-		if err != nil && !isCancelled(err) {
+		if err != nil && !isCancelled(err) && !errors.Is(err, errCrashed) { // crashed told that itself
 			if j.fail != nil {
 				j.fail(err)
 			} else {
@@ -199,7 +217,8 @@ func (a *app) stop() {
 	}
 	a.worker.end(errCancelled)
 	a.startWorker()
-	if a.open != nil {
+	if len(a.tabs) > 0 {
+		a.hideError()
 		a.reopen()
 	}
 }
@@ -209,8 +228,9 @@ func isCancelled(err error) bool {
 	return errors.As(err, &e) && e.Code == message.Cancelled || errors.Is(err, context.Canceled)
 }
 
-// openFiles opens what was dropped or chosen as one checkpoint.
-func (a *app) openFiles(files []js.Value) {
+// openFiles opens what was dropped or chosen as one checkpoint. handles, if there is one for each file, are what the page
+// remembers them by.
+func (a *app) openFiles(files []js.Value, handles ...js.Value) {
 	if len(files) == 0 {
 		return
 	}
@@ -224,28 +244,46 @@ func (a *app) openFiles(files []js.Value) {
 	}
 	a.hideError()
 	a.run(job{
-		work: func(ctx context.Context) error { return a.load(ctx, a.linked(&workspace{files: files, names: names})) },
+		work: func(ctx context.Context) error {
+			return a.load(ctx, a.linked(&workspace{files: files, names: names, handles: handles}))
+		},
 		fail: func(err error) { a.showError(a.text.Text("error.open", "name", model.Visible(names[0])), err) },
 	})
 }
 
-// reopen opens the same files again in a new worker, and applies the same recipe.
+// reopen opens all files again in a new worker, and applies their recipes.
 func (a *app) reopen() {
-	old := a.open
-	a.hideError()
+	a.rebuilding = true
 	a.run(job{
 		work: func(ctx context.Context) error {
 			if err := a.attachAgain(ctx); err != nil {
 				return err
 			}
-			return a.load(ctx, &workspace{files: old.files, names: old.names, recipe: old.recipe, effects: old.effects, saved: old.saved, url: old.url})
+			err := a.rebuild(ctx)
+			if err == nil || !errors.Is(err, errCrashed) {
+				a.rebuilding = false
+			}
+			return err
 		},
-		fail: func(err error) { a.showError(a.text.Text("error.open", "name", model.Visible(old.names[0])), err) },
+		fail: func(error) {}, // rebuild told
 	})
 }
 
-// load opens the files of w, applies its recipe, and puts it in place of what was open.
+// load opens the files of w, applies its recipe, and shows it as a tab.
 func (a *app) load(ctx context.Context, w *workspace) error {
+	if err := a.fetch(ctx, w); err != nil {
+		return err
+	}
+	if !a.closePanel() {
+		return errCancelled
+	}
+	a.placeTab(w)
+	go a.keepRecent(w)
+	return nil
+}
+
+// fetch opens the files of w in the worker and applies its recipe. Nothing of the page changes.
+func (a *app) fetch(ctx context.Context, w *workspace) error {
 	a.drawOpening(w.names[0], message.Progress{})
 	defer a.drawOpened()
 	method, open := message.Open, any(message.OpenRequest{Names: w.names})
@@ -284,18 +322,6 @@ func (a *app) load(ctx context.Context, w *workspace) error {
 			return err
 		}
 	}
-	if old := a.open; old != nil && old.about.Handle != w.about.Handle {
-		go a.worker.do(context.Background(), message.Close, message.CloseRequest{Handle: old.about.Handle}, nil, nil, nil)
-	}
-	a.closePanel()
-	a.open = w
-	pause()
-	a.inspect.forget()
-	a.tree.reset()
-	a.tree.set(w.rows)
-	a.draw()
-	a.readCode()
-	a.tellOpen()
 	return nil
 }
 

@@ -16,6 +16,7 @@ import (
 type differ struct {
 	with  *attachment // nil for closed
 	got   *message.Diffed
+	of    string // the recipe that was compared
 	only  string // the count that filters the table, "" for all
 	query string
 	busy  bool
@@ -43,9 +44,14 @@ func (a *app) closeDiff() {
 	if a.diff.busy {
 		a.stop()
 	}
+	a.hideDiff()
+	a.tree.refresh()
+}
+
+// hideDiff takes the table away. An answer that is on its way finds nobody.
+func (a *app) hideDiff() {
 	a.diff = differ{}
 	show(role("diff"), false)
-	a.tree.refresh()
 }
 
 // compareFiles asks for the differences, with values if they are wanted.
@@ -60,6 +66,9 @@ func (a *app) compareFiles(values bool) {
 	a.run(job{
 		own: true,
 		work: func(ctx context.Context) error {
+			if a.diff.with != x {
+				return nil
+			}
 			if values {
 				a.drawDiffProgress(message.Progress{})
 			}
@@ -70,7 +79,7 @@ func (a *app) compareFiles(values bool) {
 			}
 			d.busy = false
 			if err == nil {
-				d.got = &got
+				d.got, d.of = &got, string(req.Recipe)
 				if d.only != "" && a.diffCount(d.only) == 0 {
 					d.only = ""
 				}

@@ -4,6 +4,7 @@ package page
 
 import (
 	"path"
+	"strconv"
 	"strings"
 
 	"github.com/weightroom/weightroom/statedict"
@@ -31,8 +32,13 @@ func (a *app) draw() {
 	a.drawChooser()
 	a.drawSteps()
 	a.drawFindings()
+	a.drawTabs()
 	a.checkSoon()
-	if a.diff.with != nil && !a.diff.busy {
+	switch {
+	case a.diff.with == nil || a.diff.busy:
+	case a.diff.of == string(w.recipe.Document()):
+		a.drawDiff() // in another language, perhaps
+	default:
 		a.compareFiles(false)
 	}
 }
@@ -46,9 +52,9 @@ func (a *app) drawSummary() {
 	} else {
 		setText(s, a.text.Text("summary", places...))
 	}
-	s.SetAttribute("title", model.Number(w.state.NBytes)+" bytes")
+	s.SetAttribute("title", a.text.Text("bytes", "n", model.Number(w.state.NBytes)))
 	s.SetAttribute("data-keys", itoa(w.state.Keys))
-	s.SetAttribute("data-nbytes", strings.ReplaceAll(model.Number(w.state.NBytes), ",", ""))
+	s.SetAttribute("data-nbytes", strconv.FormatInt(w.state.NBytes, 10))
 }
 
 // drawChooser offers the mappings of a file that has several.
@@ -205,7 +211,7 @@ func (a *app) drawStatus(text string) {
 	}
 	read := w.state.BytesRead
 	setText(role("status-read"), a.text.Text("status.read", "read", model.Bytes(read), "size", model.Bytes(w.about.Size)))
-	root.SetAttribute("data-bytes-read", strings.ReplaceAll(model.Number(read), ",", ""))
+	root.SetAttribute("data-bytes-read", strconv.FormatInt(read, 10))
 }
 
 // drawOpening shows that a file is being opened: in the middle when nothing else is, else in the line at the bottom.

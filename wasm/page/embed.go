@@ -39,8 +39,13 @@ func (a *app) findHost() {
 		if m.Type() != js.TypeObject || !m.Get("weightroom").Equal(js.ValueOf(1)) || js.Global().Get("Object").Call("keys", m).Length() != 3 {
 			return
 		}
-		if typ, theme := m.Get("type"), m.Get("theme"); typ.Equal(js.ValueOf("theme")) && theme.Type() == js.TypeString && len(theme.String()) <= 8 {
-			a.setTheme(theme.String())
+		if !m.Get("type").Equal(js.ValueOf("theme")) {
+			return
+		}
+		for _, theme := range []string{"light", "dark"} { // compared there: a long text never comes into this program
+			if m.Get("theme").Equal(js.ValueOf(theme)) {
+				a.setTheme(theme)
+			}
 		}
 	})
 }

@@ -11,6 +11,9 @@ import (
 
 // showError says above everything what did not work, why, and what to do.
 func (a *app) showError(title string, err error) {
+	if errors.Is(err, errCrashed) {
+		return // crashed says so
+	}
 	box := role("error")
 	msg, hint, keys, more := a.words(err)
 	setText(role("error-title"), title)

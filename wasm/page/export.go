@@ -4,6 +4,7 @@ package page
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"syscall/js"
 	"time"
@@ -147,6 +148,7 @@ func (e *exporter) drawPlan(p *message.Planned, err error) {
 	}
 	show(find(e.el, ".road"), p.Converted > 0)
 	if p.Converted > 0 {
+		fact("export.before", model.Bytes(a.open.about.Size))
 		fact("export.converted", model.Bytes(p.Converted))
 	}
 	if len(p.Files) > 1 {
@@ -264,6 +266,7 @@ func (e *exporter) save(ctx context.Context, req message.PlanRequest, target *ta
 		text = "export.saved.disk"
 	}
 	w.saved = string(w.recipe.Document())
+	a.drawTabs()
 	a.tell("export", map[string]any{"name": out.Files[0].Name, "size": total})
 	name := target.name
 	if name == "" {
@@ -274,8 +277,8 @@ func (e *exporter) save(ctx context.Context, req message.PlanRequest, target *ta
 	show(saved, true)
 	setText(find(e.el, "[data-action=close-panel]"), a.text.Text("action.close"))
 	e.drawRoad(&out.Road)
-	if c := out.Cast; c.Overflowed > 0 || c.Flushed > 0 {
-		msg := a.text.Text("export.cast", "overflowed", model.Number(c.Overflowed), "flushed", model.Number(c.Flushed))
+	if c := out.Cast; c.Overflowed+c.Flushed+c.NaNs > 0 {
+		msg := a.text.Text("export.cast", "overflowed", model.Number(c.Overflowed), "flushed", model.Number(c.Flushed), "nans", model.Number(c.NaNs))
 		find(e.el, ".findings").AppendChild(a.finding(statedict.Finding{Message: msg}))
 	}
 	return nil
@@ -305,6 +308,6 @@ func (e *exporter) drawRoad(r *message.Road) {
 		text = "road.device"
 	}
 	setText(line, a.text.Text(text, "speed", model.Bytes(int64(r.Rate)), "why", r.Why, "failure", r.Failure, "device", model.Bytes(r.OnDevice), "processor", model.Bytes(r.OnProcessor)))
-	line.SetAttribute("data-device", strings.ReplaceAll(model.Number(r.OnDevice), ",", ""))
-	line.SetAttribute("data-processor", strings.ReplaceAll(model.Number(r.OnProcessor), ",", ""))
+	line.SetAttribute("data-device", strconv.FormatInt(r.OnDevice, 10))
+	line.SetAttribute("data-processor", strconv.FormatInt(r.OnProcessor, 10))
 }

@@ -33,6 +33,7 @@ type heatmap struct {
 	cells       []string
 	cellCols    int
 	asked       int
+	stored      bool // as stored, not as the values made of it
 }
 
 func newHeatmap(in *inspector) *heatmap {
@@ -42,12 +43,25 @@ func newHeatmap(in *inspector) *heatmap {
 		h.step = h.overview()
 	}
 	h.drawAxes()
+	on(find(in.el, "[data-field=stored]"), "change", func(ev js.Value) {
+		h.stored = ev.Get("target").Get("checked").Bool()
+		h.reload()
+	})
 	canvas := find(in.el, ".heat-canvas")
 	on(canvas, "click", func(ev js.Value) { h.point(ev); h.grid() })
 	on(canvas, "mousemove", h.point)
 	on(canvas, "dblclick", func(ev js.Value) { h.point(ev); h.zoom(!ev.Get("shiftKey").Bool()) })
 	on(canvas, "keydown", h.key)
 	return h
+}
+
+// show goes to the kernel of a filter and a channel.
+func (h *heatmap) show(filter, channel int64) {
+	h.down, h.cross = 2, 3
+	h.at[0], h.at[1] = filter, channel
+	h.row, h.col, h.y, h.x, h.step = 0, 0, 0, 0, h.overview()
+	h.drawAxes()
+	h.reload()
 }
 
 // overview is the step that shows the whole slice.
@@ -112,7 +126,7 @@ func (h *heatmap) drawAxes() {
 }
 
 func (h *heatmap) request() message.WindowRequest {
-	return message.WindowRequest{ItemRequest: h.in.req, Down: h.down, Across: h.cross, At: h.at, Row: h.row, Col: h.col, Step: h.step, Rows: wide, Cols: wide}
+	return message.WindowRequest{ItemRequest: h.in.req, Down: h.down, Across: h.cross, At: h.at, Row: h.row, Col: h.col, Step: h.step, Rows: wide, Cols: wide, Stored: h.stored}
 }
 
 func (h *heatmap) reload() {

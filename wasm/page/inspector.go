@@ -19,43 +19,59 @@ const still = 150 * time.Millisecond
 type inspector struct {
 	app    *app
 	el     element // of the row on show; nil for none
-	row    *message.Row
+	node   *model.Node
+	row    *message.Row // nil for a group
 	req    message.ItemRequest
 	turn   int                // rows shown so far; answers for an earlier one are dropped
 	cancel context.CancelFunc // of what is being read for this row
 	heat   *heatmap
+	filter *filters
 }
 
 // inspectRow shows the row under the cursor, if the user has put it there.
 func (a *app) inspectRow() {
 	in := &a.inspect
 	in.app = a
-	var row *message.Row
-	if n := a.tree.view.Current(); n != nil && a.tree.touched {
-		row = n.Row // nil for a group
+	var node *model.Node
+	if a.tree.touched {
+		node = a.tree.view.Current()
 	}
-	if row == in.row {
+	if node == in.node {
 		return
 	}
-	in.row = row
+	in.node, in.row = node, nil
 	in.turn++
 	in.stop()
-	in.el, in.heat = nil, nil
-	show(role("inspector"), row != nil)
+	in.el, in.heat, in.filter = nil, nil, nil
+	show(role("inspector"), node != nil)
 	clear(role("inspector-body"))
-	if row == nil {
+	if node == nil {
 		return
 	}
+	row := node.Row
+	in.row = row
 	in.el = clone("t-inspector")
 	role("inspector-body").AppendChild(in.el)
-	setText(find(in.el, ".inspect-path bdi"), model.Visible(row.Path))
-	in.fact(find(in.el, ".facts"), "type", model.Visible(row.Type))
-	if row.Kind == message.Tensor {
+	setText(find(in.el, ".inspect-path bdi"), a.shown(node.Path))
+	objects := false
+	if row == nil {
+		if objects = in.drawGroup(node); !objects {
+			in.busy(false)
+			return
+		}
+	} else {
+		in.fact(find(in.el, ".facts"), "type", model.Visible(row.Type))
+	}
+	if row != nil && row.Kind == message.Tensor {
 		in.fact(find(in.el, ".facts"), "shape", model.Shape(row.Shape))
 	}
 	in.busy(true)
 	ctx, cancel := context.WithCancel(context.Background())
 	in.cancel = cancel
+	if row == nil || row.Kind == message.Object {
+		go in.readValue(ctx, in.turn)
+		return
+	}
 	go in.read(ctx, in.turn)
 }
 
@@ -64,6 +80,9 @@ func (a *app) listenTheme() {
 	on(wrap(js.Global().Call("matchMedia", "(prefers-color-scheme: dark)")), "change", func(js.Value) {
 		if h := a.inspect.heat; h != nil && h.heat != nil && len(h.heat.Values) > 0 {
 			h.draw()
+		}
+		if f := a.inspect.filter; f != nil {
+			f.draw()
 		}
 		a.maps.draw()
 	})
@@ -81,7 +100,10 @@ func isDark() bool {
 }
 
 // forget makes the next call of inspectRow ask anew: the recipe or the file has changed.
-func (in *inspector) forget() { in.row = nil }
+func (in *inspector) forget() {
+	in.node, in.row = nil, nil
+	in.turn++ // what is on its way is of no use
+}
 
 func (in *inspector) stop() {
 	if in.cancel != nil {
@@ -112,17 +134,10 @@ func (in *inspector) index() int {
 	return -1
 }
 
-// read asks what the row is, and then for its values.
-func (in *inspector) read(ctx context.Context, turn int) {
-	a := in.app
+// readValue asks for the value of an object, or of a group that holds objects.
+func (in *inspector) readValue(ctx context.Context, turn int) {
 	time.Sleep(still)
-	if turn != in.turn || a.open == nil {
-		return
-	}
-	in.req = message.ItemRequest{Handle: a.open.about.Handle, Recipe: a.open.recipe.Document(), Kind: in.row.Kind, Index: in.index()}
-	var d message.Description
-	_, err := a.worker.do(ctx, message.Describe, in.req, &d, nil, nil)
-	if turn != in.turn {
+	if turn != in.turn || in.app.open == nil {
 		return
 	}
 	defer func() {
@@ -130,18 +145,49 @@ func (in *inspector) read(ctx context.Context, turn int) {
 			in.busy(false)
 		}
 	}()
-	if in.failed(err) {
+	if in.row != nil && !in.ask(ctx, turn) {
 		return
 	}
-	in.describe(&d)
-	if !d.Readable || in.row.Kind != message.Tensor {
+	in.readOutline(ctx, turn, in.node.Path)
+}
+
+// read asks what the row is, and then for its values.
+func (in *inspector) read(ctx context.Context, turn int) {
+	a := in.app
+	time.Sleep(still)
+	if turn != in.turn || a.open == nil {
+		return
+	}
+	defer func() {
+		if turn == in.turn {
+			in.busy(false)
+		}
+	}()
+	if !in.ask(ctx, turn) {
 		return
 	}
 	in.heat = newHeatmap(in)
 	in.heat.load(ctx, turn)
+	if turn == in.turn && message.IsKernel(in.row.Shape) {
+		in.filter = newFilters(in)
+		in.filter.load(ctx, turn)
+	}
 	if turn == in.turn {
 		in.offerMeasure(ctx, turn)
 	}
+}
+
+// ask shows what the worker says of the row, and tells whether there is more to read.
+func (in *inspector) ask(ctx context.Context, turn int) bool {
+	a := in.app
+	in.req = message.ItemRequest{Handle: a.open.about.Handle, Recipe: a.open.recipe.Document(), Kind: in.row.Kind, Index: in.index()}
+	var d message.Description
+	_, err := a.worker.do(ctx, message.Describe, in.req, &d, nil, nil)
+	if turn != in.turn || in.failed(err) {
+		return false
+	}
+	in.describe(&d)
+	return d.Readable || in.row.Kind == message.Object
 }
 
 // failed shows an error in the inspector.
@@ -180,12 +226,14 @@ func (in *inspector) describe(d *message.Description) {
 		return a.text.Text("fact.no")
 	}
 	in.fact(facts, "size", a.text.Text("export.size.exact", "size", model.Bytes(in.row.NBytes), "bytes", model.Number(in.row.NBytes)))
-	stride := strings.NewReplacer("[", "(", "]", ")").Replace(model.Shape(d.Stride))
-	if !d.Contiguous {
-		stride += " · " + a.text.Text("fact.strided")
+	if len(d.Stride) == len(in.row.Shape) { // sparse and other composite tensors have none
+		stride := strings.NewReplacer("[", "(", "]", ")").Replace(model.Shape(d.Stride))
+		if !d.Contiguous {
+			stride += " · " + a.text.Text("fact.strided")
+		}
+		in.fact(facts, "stride", stride)
+		in.fact(facts, "offset", model.Number(d.Offset))
 	}
-	in.fact(facts, "stride", stride)
-	in.fact(facts, "offset", model.Number(d.Offset))
 	if d.Layout != "" {
 		in.fact(facts, "layout", model.Visible(d.Layout))
 	}
@@ -223,6 +271,8 @@ func (in *inspector) describe(d *message.Description) {
 	}
 	show(note, note.TextContent() != "")
 	in.drawSharers(d)
+	in.offerArray(d)
+	show(find(in.el, ".heat-stored"), d.Translated)
 }
 
 // drawSharers links the rows that have bytes of the same storage.
@@ -278,6 +328,12 @@ func (a *app) actInspector(action string) {
 		if in.heat != nil {
 			in.heat.zoom(action == "heat-in")
 		}
+	case "filters-before", "filters-after":
+		if in.filter != nil {
+			in.filter.turnPage(map[bool]int64{true: 1, false: -1}[action == "filters-after"])
+		}
+	case "save-array":
+		in.saveArray()
 	case "copy-text", "copy-numpy", "copy-json":
 		if in.heat != nil {
 			in.heat.copy(strings.TrimPrefix(action, "copy-"))

@@ -161,6 +161,9 @@ func (a *app) listenKeys() {
 		switch {
 		case key == "Escape":
 			a.escape()
+		case ev.Get("altKey").Bool() && (key == "PageDown" || key == "PageUp"):
+			a.nextTab(map[string]int{"PageDown": 1, "PageUp": -1}[key])
+			ev.Call("preventDefault")
 		case writing || ev.Get("altKey").Bool():
 		case key == "/" && a.open != nil:
 			find(root, "#filter").Focus()
@@ -236,6 +239,7 @@ var shortcuts = []struct {
 	{[]string{"Ctrl", "C"}, "help.copy"},
 	{[]string{"Ctrl", "O"}, "help.open"},
 	{[]string{"Ctrl", "S"}, "help.export"},
+	{[]string{"Alt", "PgUp", "PgDn"}, "help.tab"},
 	{[]string{"Ctrl", "Z", "⇧"}, "help.undo"},
 	{[]string{"Alt", "↑", "↓"}, "help.step"},
 	{[]string{"Esc"}, "help.escape"},

@@ -5,6 +5,7 @@ package page
 import (
 	"syscall/js"
 
+	"github.com/weightroom/weightroom/wasm/page/model"
 	"github.com/weightroom/weightroom/web/texts"
 )
 
@@ -27,6 +28,12 @@ func language() (texts.Catalog, string, error) {
 	tag := texts.Best(wanted...)
 	c, err := texts.Load(tag)
 	return c, tag, err
+}
+
+// setNumerals writes numbers as the language does.
+func setNumerals(c texts.Catalog) {
+	step, units := model.ParseShort(c.Text("number.short"))
+	model.SetNumerals(model.Numerals{Group: c.Text("number.group"), Point: c.Text("number.point"), Short: units, Step: step})
 }
 
 // recall answers "" where the browser keeps nothing, as in frames of other sites.
@@ -64,6 +71,7 @@ func (a *app) speak(tag string) {
 	}
 	remember(tag)
 	a.text = c
+	setNumerals(c)
 	root.SetAttribute("lang", tag)
 	a.adaptTexts()
 	a.labelAll()
@@ -71,6 +79,7 @@ func (a *app) speak(tag string) {
 	a.hideError()
 	a.drawStatus("")
 	if a.open == nil {
+		a.drawRecent()
 		return
 	}
 	a.draw()

@@ -11,8 +11,10 @@ func (a *app) listenLeave() {
 			ev.Call("preventDefault")
 			return
 		}
-		if w := a.open; w != nil && w.recipe.Done > 0 && string(w.recipe.Document()) != w.saved && !a.place.updating {
-			ev.Call("preventDefault")
+		for _, w := range a.tabs {
+			if w.unsaved() && !a.place.updating {
+				ev.Call("preventDefault")
+			}
 		}
 	})
 }

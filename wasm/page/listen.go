@@ -51,6 +51,7 @@ func (a *app) act(action string) {
 	case "cancel":
 		a.stop()
 	case "reopen":
+		a.hideError()
 		a.reopen()
 	case "dismiss":
 		a.hideError()
@@ -87,14 +88,13 @@ func (a *app) act(action string) {
 	a.actSteps(action)
 	a.actReference(action)
 	a.actDiff(action)
+	a.actTabs(action)
+	a.actAddress(action)
 	a.actInspector(action)
 	a.actSelection(action)
 	a.actColumns(action)
 	a.actMap(action)
 }
-
-// choose opens the browser's file dialog.
-func (a *app) choose() { find(root, "#open").Click() }
 
 // showTab switches between the tree and the side panel where there is room for one only.
 func (a *app) showTab(name string) {
@@ -111,6 +111,26 @@ func list(v js.Value) []js.Value {
 		out = append(out, v.Index(i))
 	}
 	return out
+}
+
+// dropFiles opens what was dropped, in a tab or for the open file, by where it was dropped.
+func (a *app) dropFiles(files, handles []js.Value, target js.Value) {
+	use := ""
+	if z := target.Call("closest", "[data-drop]"); z.Truthy() {
+		use = z.Get("dataset").Get("drop").String()
+	}
+	switch {
+	case a.open == nil || len(files) == 0 || isRecipe(files):
+		a.openFiles(files, handles...)
+	case use == "merge":
+		a.attach(files, "", a.openMerge)
+	case use == "reference":
+		a.attach(files, "", a.compareWith)
+	case target.Call("closest", "[data-role=reference],.panel").Truthy(): // a model to compare with, or the other file of a form
+		a.attach(files, "", a.attached)
+	default:
+		a.openFiles(files, handles...)
+	}
 }
 
 // listenDrop takes files that are dropped anywhere on the page.
@@ -135,10 +155,20 @@ func (a *app) listenDrop() {
 			mark(true)
 		}
 	})
+	zone := func(ev js.Value) element {
+		if z := ev.Get("target").Call("closest", "[data-drop]"); z.Truthy() {
+			return wrap(z)
+		}
+		return nil
+	}
 	on(document, "dragover", func(ev js.Value) {
 		if holdsFiles(ev) {
 			ev.Call("preventDefault")
 			ev.Get("dataTransfer").Set("dropEffect", "copy")
+			over := zone(ev)
+			for _, z := range list(role("overlay").Call("querySelectorAll", "[data-drop]")) {
+				z.Get("classList").Call("toggle", "over", over != nil && over.Equal(z))
+			}
 		}
 	})
 	on(document, "dragleave", func(ev js.Value) {
@@ -152,11 +182,7 @@ func (a *app) listenDrop() {
 		if holdsFiles(ev) {
 			ev.Call("preventDefault")
 			files := list(ev.Get("dataTransfer").Get("files"))
-			if a.open != nil && len(files) > 0 && ev.Get("target").Call("closest", "[data-role=reference],.panel").Truthy() {
-				a.attach(files, "", a.attached) // a model to compare with, or the other file of a form
-				return
-			}
-			a.openFiles(files)
+			a.dropFiles(files, droppedHandles(ev.Get("dataTransfer")), ev.Get("target"))
 		}
 	})
 }

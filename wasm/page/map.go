@@ -58,6 +58,7 @@ func (m *maps) read() {
 		m.of, m.tree.root = w, ""
 		m.strip.reset()
 	}
+	m.strip.unlink()
 	m.draw()
 	m.asked++
 	asked := m.asked
@@ -69,7 +70,12 @@ func (m *maps) read() {
 		}
 		var strip *model.Strip
 		if err == nil {
+			pause()
 			strip, err = model.NewStrip(&got)
+			pause()
+		}
+		if w != a.open || asked != m.asked {
+			return
 		}
 		if err != nil {
 			msg, _, _, _ := a.words(message.FromError(err))
@@ -77,6 +83,7 @@ func (m *maps) read() {
 			return
 		}
 		m.strip.set(strip)
+		pause()
 		m.drawLegend()
 	}()
 }
@@ -89,8 +96,10 @@ func (m *maps) draw() {
 	m.row = m.cursor()
 	m.box.SetAttribute("aria-label", m.app.text.Text("map.title"))
 	m.strip.box.SetAttribute("aria-label", m.app.text.Text("strip.label"))
+	m.strip.paints = nil
 	m.tree.draw()
 	m.strip.draw()
+	m.strip.mark()
 }
 
 // follow marks the row under the cursor of the tree.

@@ -59,18 +59,7 @@ func (a *app) takeLaunched() {
 	if queue := js.Global().Get("launchQueue"); queue.Truthy() {
 		queue.Call("setConsumer", js.FuncOf(func(_ js.Value, args []js.Value) any {
 			handles := list(args[0].Get("files"))
-			go func() {
-				var files []js.Value
-				for _, h := range handles {
-					file, err := await(h.Call("getFile"))
-					if err != nil {
-						a.showError(a.text.Text("error.failed"), err)
-						return
-					}
-					files = append(files, file)
-				}
-				a.openFiles(files)
-			}()
+			go a.openHandles(handles)
 			return nil
 		}))
 	}

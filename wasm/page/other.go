@@ -16,6 +16,7 @@ type attachment struct {
 	files []js.Value
 	names []string
 	text  string
+	tab   *workspace // that it is as well; nil for a file that was opened for this
 }
 
 func (x *attachment) request() message.AttachRequest {
@@ -38,13 +39,7 @@ func (a *app) attach(files []js.Value, text string, done func(*attachment)) {
 			if _, err := a.worker.do(ctx, message.Attach, x.request(), &x.Attached, x.files, nil); err != nil {
 				return err
 			}
-			for i, old := range a.others {
-				if old.Name == x.Name {
-					a.others = append(a.others[:i], a.others[i+1:]...)
-					break
-				}
-			}
-			a.others = append(a.others, x)
+			a.addOther(x)
 			done(x)
 			return nil
 		},

@@ -64,6 +64,7 @@ func (a *app) adaptTexts() {
 func (a *app) notify(text, action string) {
 	setText(role("notice-text"), text)
 	show(find(role("notice"), "[data-action=update]"), action == "update")
+	show(role("offers"), action == "offer")
 	show(role("notice"), true)
 	if action != "" {
 		return
@@ -84,6 +85,8 @@ func (a *app) actPlace(action string) {
 		a.place.next.Call("postMessage", "update")
 	case "dismiss-notice":
 		show(role("notice"), false)
+	case "offer-compare", "offer-merge":
+		a.takeOffer(action == "offer-merge")
 	case "privacy":
 		a.drawPrivacy()
 		role("privacy").Call("showModal")
@@ -126,6 +129,7 @@ func (a *app) begin() {
 	if src := query("src"); src != "" && a.place.page != "app" {
 		a.openURL(absolute(src))
 	}
+	a.drawRecent()
 	a.keepOffline()
 	a.takeLaunched()
 	a.tell("ready", nil)

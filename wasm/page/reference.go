@@ -107,7 +107,9 @@ func (a *app) drawReference() {
 	r := &a.reference
 	sel := find(root, "[data-field=reference]")
 	a.drawOthers(sel, false)
-	show(role("fit"), r.with != nil && r.marks != nil)
+	shown := r.with != nil && r.marks != nil
+	show(role("fit"), shown)
+	a.tree.box.Call("toggleAttribute", "data-comparing", shown)
 	if r.with == nil {
 		sel.Set("selectedIndex", -1)
 		return
@@ -253,16 +255,29 @@ func (a *app) drawGrounds(s *message.Suggestion) {
 
 // doubt says what else could be meant, or what an error does not say.
 func (a *app) doubt(k *statedict.AmbiguousKey) string {
-	if k.Dropped {
-		return a.text.Text("suggestion.unsaid", "key", a.shown(k.Key))
-	}
-	candidates := make([]string, len(k.Candidates))
-	for i, c := range k.Candidates {
-		if candidates[i] = model.Visible(c); c == "" {
-			candidates[i] = a.text.Text("suggestion.root")
+	name := func(group string) string {
+		switch group {
+		case "":
+			return a.text.Text("suggestion.root")
+		case "**":
+			return a.text.Text("suggestion.everything")
 		}
+		return model.Visible(group)
 	}
-	return a.text.Text("suggestion.ambiguous", "key", a.shown(k.Key), "candidates", strings.Join(candidates, ", "))
+	var candidates []string
+	for _, c := range k.Candidates {
+		candidates = append(candidates, name(c))
+	}
+	key, list := name(k.Key), strings.Join(candidates, ", ")
+	switch k.Kind {
+	case statedict.AmbiguousFrom:
+		return a.text.Text("suggestion.from", "key", key, "candidates", list)
+	case statedict.AmbiguousOpen:
+		return a.text.Text("suggestion.open", "key", key, "candidates", list)
+	case statedict.AmbiguousUnsaid:
+		return a.text.Text("suggestion.unsaid", "key", key)
+	}
+	return a.text.Text("suggestion.ambiguous", "key", key, "candidates", list)
 }
 
 // takeSuggestion makes the suggested steps the next ones.

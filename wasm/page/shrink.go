@@ -74,7 +74,11 @@ func (a *app) drawShrink(s *message.Shrunk) {
 		setText(find(li, ".saving-title"), title)
 		setText(find(li, ".saving-bytes"), "−"+model.Bytes(l.Bytes))
 		find(li, ".saving-bytes").SetAttribute("title", text.Text("export.size.exact", "size", model.Bytes(l.Bytes), "bytes", model.Number(l.Bytes)))
-		setText(find(li, ".saving-about"), text.Text("shrink.about."+l.Kind))
+		about := text.Text("shrink.about." + l.Kind)
+		if l.Keys > 0 {
+			about = a.keys(l.Keys) + " · " + about
+		}
+		setText(find(li, ".saving-about"), about)
 		box := find(li, "input")
 		box.Set("checked", a.open.recipe.Find(l.op) >= 0)
 		box.SetAttribute("aria-label", title)
@@ -84,9 +88,6 @@ func (a *app) drawShrink(s *message.Shrunk) {
 	}
 	show(role("shrink-none"), len(a.shrink.lines) == 0)
 	setText(role("shrink-total"), text.Text("shrink.total", "size", model.Bytes(s.Size), "bytes", model.Number(s.Size)))
-	unused := role("shrink-unused")
-	show(unused, s.Unused > 0)
-	setText(unused, text.Text("shrink.unused", "size", model.Bytes(s.Unused)))
 }
 
 // switchSaving makes a line a step of the recipe, or takes that step out.

@@ -9,6 +9,7 @@ import (
 	"syscall/js"
 
 	"github.com/weightroom/weightroom/statedict"
+	"github.com/weightroom/weightroom/wasm/message"
 	"github.com/weightroom/weightroom/wasm/page/model"
 )
 
@@ -27,10 +28,13 @@ type stripView struct {
 	to    float64
 	at    int // region under the cursor
 
-	// By storage as the file has it: its tensors, as nodes of the tree, linked by next; how many; and whether they are marked.
+	// By storage as the file has it: its tensors, as nodes of the tree, linked by next; and how many.
 	first, many []int32
 	next        []int32
-	marked      []bool
+
+	bins   []model.Bin     // of the window
+	marked []message.Place // of the row under the cursor
+	paints *model.Palette  // nil once the colours may have changed
 
 	drag struct {
 		on, moved bool
@@ -71,7 +75,7 @@ func (s *stripView) listen(m *maps) {
 	on(s.box, "keydown", s.key)
 }
 
-func (s *stripView) reset() { s.strip, s.from, s.to, s.at = nil, 0, 0, 0 }
+func (s *stripView) reset() { s.strip, s.bins, s.from, s.to, s.at = nil, nil, 0, 0, 0 }
 
 // set shows another map; the window stays as far as the file is the same.
 func (s *stripView) set(strip *model.Strip) {
@@ -82,14 +86,18 @@ func (s *stripView) set(strip *model.Strip) {
 	}
 	s.at = min(s.at, len(strip.Regions)-1)
 	s.link()
+	s.draw()
 	s.mark()
 }
+
+// unlink forgets the tensors of each storage: the tree has other nodes now.
+func (s *stripView) unlink() { s.first, s.many, s.next = nil, nil, nil }
 
 // link finds the tensors of each storage. What an operation made belongs to the storage it was made of.
 func (s *stripView) link() {
 	nodes := s.maps.nodes()
 	n := len(s.strip.Places)
-	s.first, s.many, s.marked, s.next = make([]int32, n), make([]int32, n), make([]bool, n), make([]int32, len(nodes))
+	s.first, s.many, s.next = make([]int32, n), make([]int32, n), make([]int32, len(nodes))
 	for i := range s.first {
 		s.first[i] = -1
 	}
@@ -123,24 +131,22 @@ func (s *stripView) mark() {
 	if s.strip == nil {
 		return
 	}
-	for i := range s.marked {
-		s.marked[i] = false
-	}
-	if row := s.maps.row; row >= 0 && int(row) < len(s.next) {
-		first := true
+	s.marked = s.marked[:0]
+	if row := s.maps.row; row >= 0 && int(row) < len(s.maps.nodes()) {
 		for i := row; i < s.maps.nodes()[row].End; i++ {
-			if st := s.base(i); st >= 0 {
-				s.marked[st] = true
-				if first {
-					first = false
-					if place, ok := s.strip.Of(s.maps.nodes()[i].Row.Storage); ok && s.maps.nodes()[row].Kind == model.Tensor {
-						s.at = max(0, s.strip.At(place.Off))
-					}
+			n := &s.maps.nodes()[i]
+			if n.Kind != model.Tensor {
+				continue
+			}
+			if place, ok := s.strip.Of(n.Row.Storage); ok {
+				s.marked = append(s.marked, place)
+				if len(s.marked) == 1 {
+					s.at = max(0, s.strip.At(place.Off))
 				}
 			}
 		}
 	}
-	s.draw()
+	s.paint()
 	s.tell(s.at)
 }
 
@@ -160,6 +166,9 @@ func colour(probe element, name string) (c model.Colour) {
 }
 
 func (s *stripView) palette() *model.Palette {
+	if s.paints != nil {
+		return s.paints
+	}
 	probe := find(s.maps.box, ".strip-probe")
 	p := &model.Palette{Hatch: colour(probe, "m-ink"), Mark: colour(probe, "accent")}
 	for i := range model.PaintType {
@@ -168,26 +177,37 @@ func (s *stripView) palette() *model.Palette {
 	for _, c := range model.Classes {
 		p.Paints = append(p.Paints, colour(probe, "m-"+c))
 	}
+	s.paints = p
 	return p
 }
 
+// draw counts the window anew and paints it.
 func (s *stripView) draw() {
 	width := int(s.box.Get("clientWidth").Float())
 	if s.strip == nil || width == 0 || s.strip.Size == 0 {
 		return
 	}
 	scale := max(1, min(3, js.Global().Get("devicePixelRatio").Float()))
-	cols, high := int(float64(width)*scale), int(stripHigh*scale)
-	bins := s.strip.Bins(int64(s.from), int64(s.to), cols, func(st int32) bool { return s.many[st] > 1 }, func(st int32) bool { return s.marked[st] })
-	pixels := model.Pixels(bins, high, s.palette())
+	s.bins = s.strip.Bins(int64(s.from), int64(s.to), int(float64(width)*scale), func(st int32) bool { return int(st) < len(s.many) && s.many[st] > 1 })
+	s.paint()
+	s.drawScale()
+}
+
+// paint shows the window with what is marked in it.
+func (s *stripView) paint() {
+	if len(s.bins) == 0 {
+		return
+	}
+	model.MarkBins(s.bins, int64(s.from), int64(s.to), s.marked)
+	high := int(stripHigh * max(1, min(3, js.Global().Get("devicePixelRatio").Float())))
+	pixels := model.Pixels(s.bins, high, s.palette())
 	canvas := find(s.box, "canvas")
-	canvas.Set("width", len(bins))
+	canvas.Set("width", len(s.bins))
 	canvas.Set("height", high)
 	data := js.Global().Get("Uint8ClampedArray").New(len(pixels))
 	js.CopyBytesToJS(data, pixels)
-	image := js.Global().Get("ImageData").New(data, len(bins), high)
+	image := js.Global().Get("ImageData").New(data, len(s.bins), high)
 	canvas.Call("getContext", "2d").Call("putImageData", image, 0, 0)
-	s.drawScale()
 }
 
 // drawScale says which bytes are on show, and where the window is.

@@ -141,7 +141,7 @@ func (t *treeView) redraw() {
 // forget has every row filled anew when it is drawn next.
 func (t *treeView) forget() {
 	for _, r := range append(t.pool[:len(t.pool):len(t.pool)], t.sticky.rows...) {
-		r.node, r.cells, r.tags = nil, "", ""
+		r.node, r.cells, r.tags, r.fit = nil, "", "", "-" // nothing that fits says so
 	}
 }
 
@@ -309,6 +309,11 @@ func (t *treeView) fillNode(r *rowView, n *model.Node) {
 	if fit := t.app.fit(n); fit != r.fit {
 		r.fit = fit
 		r.el.SetAttribute("data-fit", fit)
+		text := ""
+		if fit != "" {
+			text = t.app.text.Text("fit." + fit)
+		}
+		setText(find(r.el, ".c-fit"), text)
 	}
 	r.share.Call("setProperty", "--part", strconv.FormatFloat(min(1, float64(n.NBytes)/float64(t.total)), 'f', 4, 64))
 }

@@ -109,6 +109,9 @@ func (t *treemapView) element(i int) element {
 		name = m.app.text.Text("map.rest", "n", count(int(b.Rest)))
 	default:
 		name = m.name(b.Node, around)
+		if i := strings.IndexByte(name, '.'); i > 0 && b.W < 90 {
+			name = name[:i] // of a chain of groups the first, where there is little room
+		}
 		el.SetAttribute("data-path", n.Path)
 		el.SetAttribute("data-kind", string(n.Kind))
 		if class = "mixed"; n.Type != "" {
@@ -127,6 +130,7 @@ func (t *treemapView) element(i int) element {
 	tight := b.W < 30 || b.H < 16
 	el.Get("classList").Call("toggle", "tight", tight)
 	el.Get("classList").Call("toggle", "narrow", b.W < 76)
+	el.Get("classList").Call("toggle", "slim", b.W < 52)
 	el.Get("classList").Call("toggle", "low", b.Open || b.H < 34)
 	text := t.words(i)
 	el.SetAttribute("aria-label", text)

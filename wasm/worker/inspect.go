@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"math"
 	"strconv"
+	"strings"
 
 	"github.com/weightroom/weightroom/statedict"
 	"github.com/weightroom/weightroom/wasm/message"
@@ -53,6 +54,11 @@ func (s *Session) Describe(req *message.ItemRequest) (*message.Description, erro
 	if in := e.Info; in != nil {
 		d.Layout, d.Device, d.Class, d.Bad, d.Quant = in.Layout, in.Device, in.Class, in.Bad, quant(in)
 	}
+	if plan, err := cp.PlanArray(e, "array.npy"); err != nil {
+		d.NoArray = message.FromError(err).Message
+	} else {
+		d.Array = strings.Join(plan.Report.Warnings, "; ")
+	}
 	if e.Storage < 0 || int(e.Storage) >= len(cp.Storages) {
 		return d, nil
 	}
@@ -71,6 +77,7 @@ func (s *Session) Describe(req *message.ItemRequest) (*message.Description, erro
 			d.Sharers = append(d.Sharers, message.Sharer{Index: i, Path: o.Path(), Same: o.Offset == e.Offset && o.DType == e.DType && o.Numel() == e.Numel()})
 		}
 	}
+	d.Translated = d.Readable && translated(e)
 	place, ok, err := cp.Where(e.View)
 	if err != nil {
 		return nil, err
@@ -140,7 +147,12 @@ func (s *Session) Window(ctx context.Context, req *message.WindowRequest) (*mess
 	if e == nil {
 		return nil, errItem
 	}
-	v, ok := slice(e.View, req)
+	whole := through(cp, e.View)
+	values := translated(e) && !req.Stored
+	if e.DType.IsFloat() && req.Stored && translated(e) {
+		whole.DType = unsigned8
+	}
+	v, ok := slice(whole, req)
 	if !ok || req.Rows <= 0 || req.Cols <= 0 || req.Rows*req.Cols > maxWindow || req.Step < 1 || req.Row < 0 || req.Col < 0 {
 		return nil, errItem
 	}
@@ -159,6 +171,11 @@ func (s *Session) Window(ctx context.Context, req *message.WindowRequest) (*mess
 		return out, nil // a dtype without values
 	}
 	out.Rows, out.Cols = int(rows), int(cols)
+	if values && !e.DType.IsFloat() {
+		if err := dequantise(ctx, cp, e, req, got.Values, out.Cols); err != nil {
+			return nil, err
+		}
+	}
 	out.Values = make([]byte, 0, 8*len(got.Values))
 	for _, x := range got.Values {
 		out.Values = binary.LittleEndian.AppendUint64(out.Values, math.Float64bits(float(x)))

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -107,8 +108,11 @@ func TestMeasureOracle(t *testing.T) {
 	if corpus := os.Getenv("WEIGHTROOM_CORPUS"); corpus != "" {
 		more, _ := filepath.Glob(filepath.Join(corpus, "synthetic", "*.pt*.oracle.json"))
 		files = append(files, more...)
+		more, _ = filepath.Glob(filepath.Join(corpus, "*.oracle.json"))
+		files = append(files, more...)
 	}
 	seen, compared := 0, 0
+	whole := 0 // files with many tensors of which every float tensor was compared
 	for _, f := range files {
 		data, err := os.ReadFile(f)
 		if err != nil {
@@ -117,7 +121,7 @@ func TestMeasureOracle(t *testing.T) {
 		var oracle struct {
 			Tensors []struct {
 				Path           [][]any
-				SHA256         string
+				SHA256, DType  string
 				Inf            int64
 				NaN            int64
 				Min, Max, Mean any // a number, or "nan" or "inf"
@@ -148,6 +152,7 @@ func TestMeasureOracle(t *testing.T) {
 		if err != nil {
 			continue
 		}
+		before := compared
 		for i, r := range rows {
 			sum := want[r.Path]
 			if r.Kind != message.Tensor || sum == "" {
@@ -171,9 +176,184 @@ func TestMeasureOracle(t *testing.T) {
 				t.Errorf("%s %s: hash %s, oracle %s", f, r.Path, m.SHA256, sum)
 			}
 		}
+		floats := 0
+		for _, o := range oracle.Tensors {
+			if _, ok := o.Mean.(float64); ok && o.Inf == 0 && strings.Contains(o.DType, "float") {
+				floats++
+			}
+		}
+		if floats >= 10 && compared-before >= floats {
+			whole++
+		}
 	}
-	t.Logf("%d tensors measured, the statistics of %d compared", seen, compared)
+	t.Logf("%d tensors measured, the statistics of %d compared; every float tensor of %d larger files", seen, compared, whole)
 	if seen < 50 {
 		t.Errorf("only %d tensors", seen)
+	}
+	if whole < 5 && os.Getenv("WEIGHTROOM_CORPUS") != "" {
+		t.Errorf("only %d files of the corpus were compared whole", whole)
+	}
+}
+
+// eachTensor calls f with every tensor of a fixture that can be read.
+func eachTensor(t *testing.T, name string, f func(s *Session, item message.ItemRequest, r message.Row, d *message.Description)) {
+	t.Helper()
+	s := NewSession()
+	got, rows := openFixture(t, s, name)
+	for i, r := range rows {
+		if r.Kind != message.Tensor {
+			continue
+		}
+		item := message.ItemRequest{Handle: got.Handle, Recipe: []byte(empty), Index: i}
+		d, err := s.Describe(&item)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f(s, item, r, d)
+	}
+}
+
+// cells is the first window of a tensor as text.
+func cells(t *testing.T, s *Session, item message.ItemRequest, r message.Row, stored bool) []string {
+	t.Helper()
+	req := message.WindowRequest{ItemRequest: item, At: make([]int64, len(r.Shape)), Step: 1, Rows: 8, Cols: 8, Text: true, Stored: stored}
+	if n := len(r.Shape); n >= 2 {
+		req.Down, req.Across = n-2, n-1
+	}
+	w, err := s.Window(context.Background(), &req)
+	if err != nil {
+		t.Fatal(r.Path, err)
+	}
+	return w.Cells
+}
+
+// Quantised tensors show what PyTorch dequantises, and what is stored; so do 8-bit floats.
+func TestWindowTranslated(t *testing.T) {
+	script := `
+import sys, json, torch
+d = torch.load(sys.argv[1])
+json.dump({k: [v.dequantize().flatten().tolist(), v.int_repr().flatten().tolist()] for k, v in d.items() if torch.is_tensor(v) and v.is_quantized}, sys.stdout)`
+	out, err := exec.Command("/usr/bin/python3", "-c", script, "../../testdata/sparse_quantized.pth").Output()
+	if err != nil {
+		t.Skip("no PyTorch")
+	}
+	want := map[string][2][]float64{}
+	if err := json.Unmarshal(out, &want); err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	eachTensor(t, "sparse_quantized.pth", func(s *Session, item message.ItemRequest, r message.Row, d *message.Description) {
+		w, ok := want[r.Path]
+		if !ok || !d.Readable {
+			return
+		}
+		if !d.Translated {
+			t.Errorf("%s: its values are said to be what is stored", r.Path)
+		}
+		for k, stored := range []bool{false, true} {
+			for i, cell := range cells(t, s, item, r, stored) {
+				if x, _ := strconv.ParseFloat(cell, 64); float32(x) != float32(w[k][i]) {
+					t.Errorf("%s, stored %v, element %d: %s, PyTorch has %g", r.Path, stored, i, cell, w[k][i])
+				}
+			}
+		}
+		seen++
+	})
+	if seen < 4 {
+		t.Errorf("only %d quantised tensors", seen)
+	}
+	eachTensor(t, "dtypes.pth", func(s *Session, item message.ItemRequest, r message.Row, d *message.Description) {
+		if d.Translated {
+			t.Errorf("%s: %s is not translated", r.Path, r.Type)
+		}
+	})
+	bytes := 0
+	eachTensor(t, "v3_fp8_unsigned.pth", func(s *Session, item message.ItemRequest, r message.Row, d *message.Description) {
+		if !strings.HasPrefix(r.Type, "float8") || !d.Translated {
+			return
+		}
+		values, stored := cells(t, s, item, r, false), cells(t, s, item, r, true)
+		for i := range stored {
+			if n, err := strconv.ParseUint(stored[i], 10, 8); err != nil || r.Type == "float8_e5m2" && n == 0x3c && values[i] != "1" || n == 0 && r.Type != "float8_e8m0fnu" && values[i] != "0" {
+				t.Errorf("%s: %s is stored as %s, %v", r.Path, values[i], stored[i], err)
+			}
+			bytes++
+		}
+	})
+	if bytes == 0 {
+		t.Error("no 8-bit floats")
+	}
+}
+
+// The windows of tensors of every rank have the values that are there: of scalars, of lines, of five dimensions, of none.
+func TestWindowRanks(t *testing.T) {
+	ranks := map[int]int{}
+	for _, name := range []string{"shapes.pth", "tied_strided_views.pth"} {
+		eachTensor(t, name, func(s *Session, item message.ItemRequest, r message.Row, d *message.Description) {
+			if !d.Readable {
+				return
+			}
+			got := cells(t, s, item, r, false)
+			n := int64(1)
+			for i := range r.Shape {
+				if i < len(r.Shape)-2 {
+					n *= min(r.Shape[i], 1)
+				} else {
+					n *= min(r.Shape[i], 8)
+				}
+			}
+			if int64(len(got)) != n {
+				t.Errorf("%s %v: %d cells, want %d", r.Path, r.Shape, len(got), n)
+			}
+			ranks[len(r.Shape)]++
+		})
+	}
+	if ranks[0] == 0 || ranks[1] == 0 || ranks[2] == 0 {
+		t.Errorf("ranks %v", ranks)
+	}
+}
+
+// After an operation that makes storages, parts of them are still read alone, and are the same values.
+func TestWindowMade(t *testing.T) {
+	s := NewSession()
+	got, rows := openFixture(t, s, "tied_strided_views.pth")
+	made := []byte(`{"recipe":1,"steps":[{"compact":true}]}`)
+	for i, r := range rows {
+		if r.Kind != message.Tensor || len(r.Shape) != 2 {
+			continue
+		}
+		var texts []string
+		for _, recipe := range [][]byte{[]byte(empty), made} {
+			w, err := s.Window(context.Background(), &message.WindowRequest{ItemRequest: message.ItemRequest{Handle: got.Handle, Recipe: recipe, Index: i}, Across: 1, At: []int64{0, 0}, Row: 1, Col: 1, Step: 1, Rows: 2, Cols: 2, Text: true})
+			if err != nil {
+				t.Fatal(r.Path, err)
+			}
+			texts = append(texts, fmt.Sprint(w.Cells))
+		}
+		if texts[0] != texts[1] {
+			t.Errorf("%s: %s, once compacted %s", r.Path, texts[0], texts[1])
+		}
+	}
+}
+
+// The kernels of a convolution are read as they lie in the tensor.
+func TestFilters(t *testing.T) {
+	seen := 0
+	eachTensor(t, "dataparallel_sgd.pth", func(s *Session, item message.ItemRequest, r message.Row, d *message.Description) {
+		if !message.IsKernel(r.Shape) {
+			return
+		}
+		f, err := s.Filters(context.Background(), &message.FiltersRequest{ItemRequest: item, From: 1})
+		if err != nil || f.N != int(r.Shape[0])-1 || f.C != 3 {
+			t.Fatalf("%s: %+v, %v", r.Path, f, err)
+		}
+		w, err := s.Window(context.Background(), &message.WindowRequest{ItemRequest: item, Down: 2, Across: 3, At: []int64{1, 0, 0, 0}, Step: 1, Rows: 16, Cols: 16})
+		if err != nil || !bytes.Equal(f.Values[:len(w.Values)], w.Values) {
+			t.Errorf("%s: other values than those of the window, %v", r.Path, err)
+		}
+		seen++
+	})
+	if seen == 0 {
+		t.Error("no convolution")
 	}
 }

@@ -26,7 +26,7 @@ type other struct {
 
 // Attach opens what recipes and comparisons refer to by name.
 func (s *Session) Attach(ctx context.Context, req *message.AttachRequest, srcs []statedict.Source) (*message.Attached, error) {
-	o, err := attach(ctx, req.Text, srcs)
+	o, err := s.attach(ctx, req, srcs)
 	if err != nil {
 		return nil, err
 	}
@@ -44,6 +44,20 @@ func (s *Session) Attach(ctx context.Context, req *message.AttachRequest, srcs [
 		out.Keys, out.Pasted, out.Model = len(o.pasted.Missing)+len(o.pasted.Unexpected)+len(o.pasted.Mismatched), true, o.pasted.Model
 	}
 	return out, nil
+}
+
+// Detach lets it go.
+func (s *Session) Detach(name string) { delete(s.others, name) }
+
+func (s *Session) attach(ctx context.Context, req *message.AttachRequest, srcs []statedict.Source) (*other, error) {
+	if req.Handle > 0 {
+		o, err := s.handle(req.Handle)
+		if err != nil {
+			return nil, err
+		}
+		return &other{cp: o.base}, nil
+	}
+	return attach(ctx, req.Text, srcs)
 }
 
 func attach(ctx context.Context, text string, srcs []statedict.Source) (*other, error) {
@@ -243,7 +257,7 @@ func (s *Session) Loss(ctx context.Context, req *message.PreviewRequest, progres
 			}
 		}
 	}
-	out := &message.Lost{}
+	out, lost := &message.Lost{}, statedict.CastReport{}
 	for _, c := range casts {
 		f := statedict.File{Name: fmt.Sprintf("cast to %s", c.To), Size: c.Len(), Segments: []statedict.Segment{c}}
 		before := done
@@ -254,10 +268,9 @@ func (s *Session) Loss(ctx context.Context, req *message.PreviewRequest, progres
 		if err != nil {
 			return nil, err
 		}
-		out.Overflowed += f.Cast.Overflowed
-		out.Flushed += f.Cast.Flushed
-		out.NaNs += f.Cast.NaNs
+		lost.Add(f.Cast)
 		out.Elements += c.View.Numel()
 	}
+	out.Overflowed, out.Flushed, out.NaNs = lost.Overflowed, lost.Flushed, lost.NaNs
 	return out, nil
 }

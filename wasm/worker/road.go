@@ -64,6 +64,9 @@ func (w *worker) travelled(r *blob.Road, c gpu.Choice) message.Road {
 func (w *worker) attach(j *job, req *message.AttachRequest) (*message.Attached, error) {
 	var srcs []statedict.Source
 	for i, name := range req.Names {
+		if req.Handle > 0 {
+			break // they are open
+		}
 		srcs = append(srcs, blob.NewFile(j.files.Index(i), name, w.breath).Source())
 	}
 	return w.session.Attach(j.ctx, req, srcs)

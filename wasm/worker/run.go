@@ -162,6 +162,13 @@ func (w *worker) answer(j *job) (reply any, rows []message.Row, blobs []any, err
 		}
 		out, blobs, err := w.export(j, &req)
 		return out, nil, blobs, err
+	case message.Array:
+		var req message.ArrayRequest
+		if err := decode(j, &req); err != nil {
+			return nil, nil, nil, err
+		}
+		out, blobs, err := w.array(j, &req)
+		return out, nil, blobs, err
 	case message.Attach:
 		var req message.AttachRequest
 		if err := decode(j, &req); err != nil {
@@ -169,6 +176,13 @@ func (w *worker) answer(j *job) (reply any, rows []message.Row, blobs []any, err
 		}
 		out, err := w.attach(j, &req)
 		return out, nil, nil, err
+	case message.Detach:
+		var req message.AttachRequest
+		if err := decode(j, &req); err != nil {
+			return nil, nil, nil, err
+		}
+		w.session.Detach(req.Name)
+		return struct{}{}, nil, nil, nil
 	case message.Check:
 		var req message.CheckRequest
 		if err := decode(j, &req); err != nil {
@@ -266,9 +280,7 @@ func (w *worker) export(j *job, req *message.PlanRequest) (*message.Exported, []
 			return nil, nil, err
 		}
 		before += readBytes(f)
-		cast.Overflowed += f.Cast.Overflowed
-		cast.Flushed += f.Cast.Flushed
-		cast.NaNs += f.Cast.NaNs
+		cast.Add(f.Cast)
 		blobs = append(blobs, b)
 		written = append(written, blob.NewFile(b, f.Name, w.breath).Source())
 	}

@@ -37,6 +37,7 @@ type Pickle struct {
 	Storages []*Storage  // by first appearance; Storage.Index is the position
 	Modules  []Module    // source records of legacy files
 	Findings []Finding   // at most maxFindings
+	Report   *Report     // what Scan answers; nil after an error
 }
 
 // Module is a record ('module', class, file, source) of a legacy file: the source text of a pickled nn.Module.
@@ -86,6 +87,8 @@ func load(s *scanner, err *Error, opt *Options) (*Pickle, error) {
 	if err != nil {
 		return out, err
 	}
+	report := s.report // not the scanner, which holds more
+	l.pickle.Report = &report
 	l.pickle.Root, l.pickle.Len, l.pickle.Protocol, l.pickle.Globals = root, out.Len, out.Protocol, out.Globals
 	return l.pickle, nil
 }
@@ -186,7 +189,7 @@ func (l *loader) extension(code int) (any, error) {
 	case extText:
 		t := l.texts[0]
 		l.texts = l.texts[1:]
-		return l.slabs.text(l.scan.p[t.from:t.to]), nil
+		return l.slabs.texts.Add(l.scan.p[t.from:t.to]), nil
 	}
 	v := l.consts[code-extConst]
 	if g, ok := v.(globalConst); ok {

@@ -2,7 +2,6 @@ package pickle
 
 import (
 	"slices"
-	"strings"
 	"unsafe"
 
 	"github.com/nlpodyssey/gopickle/types"
@@ -40,7 +39,16 @@ type listNode struct {
 	out   *List
 }
 
-func (n *listNode) Append(v any) { n.items = append(n.items, v) }
+func (n *listNode) Append(v any) { n.items = append(doubled(n.items), v) }
+
+// doubled makes room in a full list for as many items again. append makes long ones a quarter longer, and each time leaves
+// the old one to the collector.
+func doubled(items []any) []any {
+	if n := len(items); n == cap(items) && n >= 256 {
+		return slices.Grow(items, n)
+	}
+	return items
+}
 
 // dictNode is a dict, or one of the classes that hold pairs like it.
 type dictNode struct {
@@ -58,12 +66,7 @@ type dictExtra struct {
 	built bool
 }
 
-func (n *dictNode) Set(k, v any) {
-	if have := len(n.items); have == cap(n.items) {
-		n.items = slices.Grow(n.items, max(2, have)) // append grows long lists by a quarter, and leaves as much behind
-	}
-	n.items = append(n.items, k, v)
-}
+func (n *dictNode) Set(k, v any) { n.items = append(doubled(n.items), k, v) }
 
 func (n *dictNode) PySetState(state any) error {
 	if n.class == nil {
@@ -193,21 +196,6 @@ func (c *classNode) invoke(args []any, how How) any {
 	return &objectNode{made: c.made, class: c, args: c.l.clone(args), how: how}
 }
 
-// text returns p as a string. Short ones are cut from larger pieces, which live as long as one of them does.
-func (s *slabs) text(p []byte) string {
-	const block, long = 8192, 512
-	if len(p) == 0 || len(p) > long {
-		return string(p)
-	}
-	if s.texts.Cap()-s.texts.Len() < len(p) {
-		s.texts = strings.Builder{}
-		s.texts.Grow(block)
-	}
-	at := s.texts.Len()
-	s.texts.Write(p)
-	return s.texts.String()[at:]
-}
-
 // slabs hand out what a checkpoint has many of, as many at a time as fill one of the allocator's blocks.
 type slabs struct {
 	ints     []int64
@@ -215,7 +203,7 @@ type slabs struct {
 	nodes    []tensorNode
 	storages []Storage
 	ids      []storageNode
-	texts    strings.Builder
+	texts    Texts
 }
 
 func (s *slabs) dims(n int) []int64 {

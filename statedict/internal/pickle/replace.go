@@ -155,7 +155,7 @@ func (r *replacer) survey(root Value) {
 		if v != old && parent != nil {
 			r.copy(parent)
 		}
-		if r.plain(v) {
+		if r.plain(v) || scalarDict(v) {
 			return
 		}
 		_, seen := r.parents[p]
@@ -179,6 +179,21 @@ func (r *replacer) plain(v Value) bool {
 	}
 	s, ok := v.(*Storage)
 	return ok && s.Root == nil
+}
+
+// scalarDict tells a small dict that holds no node, as the {'version': 1} of a module is: nothing below it is replaced. Files have
+// as many of them as tensors.
+func scalarDict(v Value) bool {
+	d, ok := v.(*Dict)
+	if !ok || len(d.Items) > 4 || d.Args != nil || d.Attrs != nil {
+		return false
+	}
+	for i := range d.Items {
+		if nodePointer(d.Items[i].Key) != nil || nodePointer(d.Items[i].Value) != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // copy makes a new, empty node for one that has to change.

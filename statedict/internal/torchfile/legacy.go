@@ -90,14 +90,13 @@ const legacyFront = "\x80\x02" + legacyMagic +
 // object's pickle, the pickle of the key list, then for each storage Count(i) and its payload at DataOff(i).
 type LegacyLayout struct {
 	storages []LegacyStorage
-	keysOff  int64
 	starts   []int64 // offset of each count, and of the end
 }
 
 // NewLegacyLayout places the storages behind pickles of the given lengths. Keys have to ascend, as torch sorts them.
 func NewLegacyLayout(objectLen, keysLen int64, storages []LegacyStorage) (*LegacyLayout, error) {
-	l := &LegacyLayout{storages: storages, starts: make([]int64, len(storages)+1), keysOff: int64(len(legacyFront)) + objectLen}
-	at := l.keysOff + keysLen
+	l := &LegacyLayout{storages: storages, starts: make([]int64, len(storages)+1)}
+	at := int64(len(legacyFront)) + objectLen + keysLen
 	for i, s := range storages {
 		if i > 0 && storages[i-1].Key >= s.Key {
 			return nil, recordError(CodeLayout, s.Key, -1, "storage keys have to ascend")
@@ -115,12 +114,6 @@ func NewLegacyLayout(objectLen, keysLen int64, storages []LegacyStorage) (*Legac
 
 // Front is what stands before the object's pickle.
 func (l *LegacyLayout) Front() []byte { return []byte(legacyFront) }
-
-// ObjectOff is where the object's pickle starts in the file.
-func (l *LegacyLayout) ObjectOff() int64 { return int64(len(legacyFront)) }
-
-// KeysOff is where the pickle of the key list starts in the file.
-func (l *LegacyLayout) KeysOff() int64 { return l.keysOff }
 
 // Count is the element count of storage i, which stands in front of its payload.
 func (l *LegacyLayout) Count(i int) []byte {

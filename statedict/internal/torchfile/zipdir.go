@@ -248,9 +248,6 @@ func (o *opener) checkRanges() error {
 		limit = rec.HeaderOff
 	}
 	o.Leading = limit
-	if len(o.Records) == 0 {
-		o.Leading = 0
-	}
 	if o.Leading > 0 {
 		if head := o.src.blocks[0].data; bytes.HasPrefix(head, []byte(sigLocal)) {
 			e := errorAt(CodeAmbiguous, 0, "a record at byte 0 that the directory does not list; the first listed is at byte %d", o.Leading)

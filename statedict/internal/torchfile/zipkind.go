@@ -201,13 +201,16 @@ func (o *opener) noteRoot(first string) {
 	}
 }
 
+// NPZIndex is the member of an npz written here that gives the keys of arrays whose members are named otherwise.
+const NPZIndex = "weightroom.json"
+
 // kindWithoutPickle looks at the endings of the names.
 func (o *opener) kindWithoutPickle() ArchiveKind {
 	arrays, others, files := 0, 0, 0
 	for i := range o.Records {
 		name := o.Records[i].Name
 		switch {
-		case o.Records[i].IsDir():
+		case o.Records[i].IsDir(), name == NPZIndex:
 		case strings.HasSuffix(name, ".npy"):
 			arrays++
 		case Openable(name):

@@ -1,4 +1,4 @@
-fn store(i: u32, v: vec4<u32>) {
-  dst[2u * i] = encode(v.x) | (encode(v.y) << 16u);
-  dst[2u * i + 1u] = encode(v.z) | (encode(v.w) << 16u);
+fn store(i: u32, c: vec4<u32>) {
+  dst[2u * i] = c.x | (c.y << 16u);
+  dst[2u * i + 1u] = c.z | (c.w << 16u);
 }

@@ -1,3 +1,3 @@
-fn store(i: u32, v: vec4<u32>) {
-  dst[i] = encode(v.x) | (encode(v.y) << 8u) | (encode(v.z) << 16u) | (encode(v.w) << 24u);
+fn store(i: u32, c: vec4<u32>) {
+  dst[i] = c.x | (c.y << 8u) | (c.z << 16u) | (c.w << 24u);
 }

@@ -23,9 +23,11 @@ for (const job of JSON.parse(readFileSync(join(folder, "kernels.json")))) {
 	const src = device.createBuffer({ size: input.length, usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST });
 	const dst = device.createBuffer({ size: want.length, usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC });
 	const back = device.createBuffer({ size: want.length, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
+	const losses = device.createBuffer({ size: 16, usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST });
+	device.queue.writeBuffer(losses, 0, new Uint32Array([want.length / job.Constants.WORDS, 0, 0, 0]));
 	const bind = device.createBindGroup({
 		layout: pipeline.getBindGroupLayout(0),
-		entries: [{ binding: 0, resource: { buffer: src } }, { binding: 1, resource: { buffer: dst } }],
+		entries: [{ binding: 0, resource: { buffer: src } }, { binding: 1, resource: { buffer: dst } }, { binding: 2, resource: { buffer: losses } }],
 	});
 	const groups = Math.min(65535, Math.ceil(want.length / job.Constants.WORDS / 4 / 64));
 	const compute = (times, copy) => {
@@ -67,6 +69,6 @@ for (const job of JSON.parse(readFileSync(join(folder, "kernels.json")))) {
 		await device.queue.onSubmittedWorkDone();
 	});
 	console.log(`${job.Name.padEnd(24)} up, cast and back ${all} GB/s; the kernel alone ${alone} GB/s (of input)`);
-	for (const b of [src, dst, back]) b.destroy();
+	for (const b of [src, dst, back, losses]) b.destroy();
 }
 process.exit(wrong ? 1 : 0);

@@ -41,7 +41,7 @@ func Pixels(bins []Bin, height int, p *Palette) []byte {
 			}
 		}
 		for near := max(0, x-1); near <= min(width-1, x+1); near++ {
-			if bins[near].Marked > 0 {
+			if bins[near].Marked {
 				for y := high + 1; y < height; y++ {
 					set(x, y, p.Mark)
 				}

@@ -120,18 +120,18 @@ func paintOf(r message.Region, classes map[string]Paint) Paint {
 // Paints is how many there are.
 var Paints = int(PaintType) + len(Classes)
 
-// Bin is a column of the strip: of its bytes how many have each paint, how many are of storages that several keys share, and how
-// many are marked.
+// Bin is a column of the strip: of its bytes how many have each paint, how many are of storages that several keys share, and whether
+// some are marked.
 type Bin struct {
-	Bytes          []float64 // by Paint
-	Total          float64
-	Shared, Marked float64
-	Only           int // the region that fills it alone, else -1
+	Bytes         []float64 // by Paint
+	Total, Shared float64
+	Only          int // the region that fills it alone, else -1
+	Marked        bool
 }
 
-// Bins divides the bytes from from to before to evenly into n columns. shared and marked tell of a storage whether several keys
-// share it, and whether it is marked; either may be nil.
-func (s *Strip) Bins(from, to int64, n int, shared, marked func(storage int32) bool) []Bin {
+// Bins divides the bytes from from to before to evenly into n columns. shared tells whether several keys share a storage; it may be
+// nil. It looks at every region of the window.
+func (s *Strip) Bins(from, to int64, n int, shared func(storage int32) bool) []Bin {
 	from, to = max(from, 0), min(to, s.Size)
 	if n <= 0 || to <= from {
 		return nil
@@ -146,7 +146,7 @@ func (s *Strip) Bins(from, to int64, n int, shared, marked func(storage int32) b
 		r := s.Regions[i]
 		lo, hi := float64(max(s.starts[i]-from, 0)), float64(min(s.starts[i]+r.Len, to)-from)
 		paint := s.paints[i]
-		isShared, isMarked := r.Storage >= 0 && shared != nil && shared(r.Storage), r.Storage >= 0 && marked != nil && marked(r.Storage)
+		isShared := r.Storage >= 0 && shared != nil && shared(r.Storage)
 		for b := min(int(lo/width), n-1); b < n; b++ {
 			part := min(hi, float64(b+1)*width) - max(lo, float64(b)*width)
 			if part <= 0 {
@@ -164,10 +164,25 @@ func (s *Strip) Bins(from, to int64, n int, shared, marked func(storage int32) b
 			if isShared {
 				bin.Shared += part
 			}
-			if isMarked {
-				bin.Marked += part
-			}
 		}
 	}
 	return bins
+}
+
+// MarkBins marks the columns of bins, which stand for the bytes from from to before to, that have bytes of places; the others not.
+func MarkBins(bins []Bin, from, to int64, places []message.Place) {
+	for i := range bins {
+		bins[i].Marked = false
+	}
+	width := float64(to-from) / float64(len(bins))
+	for _, p := range places {
+		if p.Len <= 0 || p.Off >= to || p.Off+p.Len <= from {
+			continue
+		}
+		first := int(float64(max(p.Off, from)-from) / width)
+		last := int(float64(min(p.Off+p.Len, to)-1-from) / width)
+		for i := max(first, 0); i <= min(last, len(bins)-1); i++ {
+			bins[i].Marked = true
+		}
+	}
 }

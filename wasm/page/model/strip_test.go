@@ -38,11 +38,21 @@ func TestStrip(t *testing.T) {
 	if _, ok := s.Of(1); ok {
 		t.Error("a storage without bytes has a place")
 	}
-	bins := s.Bins(0, 160, 16, func(st int32) bool { return st == 0 }, func(st int32) bool { return st == 2 })
-	if bins[0].Only != 0 || bins[0].Bytes[PaintHeader] != 10 || bins[3].Bytes[PaintType] != 10 || bins[3].Shared != 10 || bins[15].Marked != 10 || bins[15].Only != 4 {
+	bins := s.Bins(0, 160, 16, func(st int32) bool { return st == 0 })
+	MarkBins(bins, 0, 160, []message.Place{{Off: 110, Len: 41}, {Off: 300, Len: 5}, {}})
+	for i, b := range bins {
+		if b.Marked != (i >= 11) {
+			t.Errorf("column %d is marked: %v", i, b.Marked)
+		}
+	}
+	MarkBins(bins, 0, 160, nil)
+	if bins[15].Marked {
+		t.Error("a mark stays")
+	}
+	if bins[0].Only != 0 || bins[0].Bytes[PaintHeader] != 10 || bins[3].Bytes[PaintType] != 10 || bins[3].Shared != 10 || bins[15].Only != 4 {
 		t.Errorf("%+v", bins)
 	}
-	if got := s.Bins(5, 5, 10, nil, nil); got != nil {
+	if got := s.Bins(5, 5, 10, nil); got != nil {
 		t.Errorf("no bytes have bins: %+v", got)
 	}
 }
@@ -63,7 +73,7 @@ func TestStripBins(t *testing.T) {
 		to := from + 1 + r.Int64N(size-from)
 		n := 1 + r.IntN(2000)
 		sum := 0.0
-		for i, b := range s.Bins(from, to, n, nil, nil) {
+		for i, b := range s.Bins(from, to, n, nil) {
 			if width := float64(to-from) / float64(n); math.Abs(b.Total-width) > 1e-6*width+1e-3 {
 				t.Fatalf("bin %d of %d has %g bytes, want %g", i, n, b.Total, width)
 			}
@@ -90,7 +100,7 @@ func BenchmarkBins(b *testing.B) {
 	}
 	s := stripOf(b, []message.MappedFile{{Size: 300e6}}, regions, nil)
 	for b.Loop() {
-		s.Bins(0, s.Size, 900, nil, nil)
+		s.Bins(0, s.Size, 900, nil)
 	}
 }
 
@@ -104,7 +114,8 @@ func TestStripPixels(t *testing.T) {
 		p.Paints = append(p.Paints, Colour{uint8(10 * i), 1, 2})
 	}
 	const high = 20 + markHigh
-	bins := s.Bins(0, 400, 2, nil, func(int32) bool { return true })
+	bins := s.Bins(0, 400, 2, nil)
+	MarkBins(bins, 0, 400, []message.Place{{Off: 0, Len: 400}})
 	px := Pixels(bins, high, p)
 	at := func(x, y int) Colour { i := 4 * (y*2 + x); return Colour(px[i : i+3]) }
 	for y := range 20 {

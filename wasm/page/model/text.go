@@ -66,49 +66,6 @@ func hex(n uint64, width int) string {
 	return strings.Repeat("0", max(0, width-len(s))) + s
 }
 
-// Bytes is a number of bytes in the largest decimal unit that leaves at least 1: "46.8 MB".
-func Bytes(n int64) string {
-	if n < 1000 {
-		return strconv.FormatInt(n, 10) + " B"
-	}
-	f, unit := float64(n), -1
-	for f >= 999.5 && unit < 5 {
-		f /= 1000
-		unit++
-	}
-	digits := 1
-	if f >= 99.95 {
-		digits = 0
-	}
-	return strconv.FormatFloat(f, 'f', digits, 64) + " " + []string{"kB", "MB", "GB", "TB", "PB", "EB"}[unit]
-}
-
-// Number is n with commas between the thousands.
-func Number(n int64) string {
-	s := strconv.FormatInt(n, 10)
-	start := 0
-	if n < 0 {
-		start = 1
-	}
-	for i := len(s) - 3; i > start; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
-
-// Count is a number of parameters in short: "11.7 M".
-func Count(n int64) string {
-	for _, u := range []struct {
-		size int64
-		name string
-	}{{1e12, " T"}, {1e9, " B"}, {1e6, " M"}, {1e3, " k"}} {
-		if n >= u.size {
-			return strconv.FormatFloat(float64(n)/float64(u.size), 'f', 1, 64) + u.name
-		}
-	}
-	return strconv.FormatInt(n, 10)
-}
-
 // Shape is a shape as torch prints it: "[64, 3, 7, 7]", and "[]" for a scalar. Ranks over 16 are cut.
 func Shape(shape []int64) string {
 	b := []byte{'['}

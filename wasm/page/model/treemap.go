@@ -26,7 +26,7 @@ const (
 
 // Treemap lays the tensors below node root out in a rectangle, -1 being the whole tree: every group a box with its children inside,
 // larger ones first. Within one box, areas are as the bytes. At most limit boxes are made, and one more for the rest of a group; the
-// largest groups are opened first. A box stands behind the one around it. A group whose only child is a group has no box of its own.
+// largest groups are opened first. A box stands behind the one around it. A group with one child has no box of its own.
 func Treemap(t *Tree, root int32, width, height float64, limit int) []Box {
 	m := &treemap{t: t, limit: limit}
 	m.fill(root, -1, rect{0, 0, width, height})
@@ -84,11 +84,11 @@ func (m *treemap) children(node int32) (out []int32, sum int64) {
 	return out, sum
 }
 
-// inner is the node that stands for a chain of groups with one child each.
+// inner is the last node of a chain of groups with one child each.
 func (m *treemap) inner(node int32) int32 {
 	for m.t.Nodes[node].Kind == Group {
 		kids, _ := m.children(node)
-		if len(kids) != 1 || m.t.Nodes[kids[0]].Kind != Group {
+		if len(kids) != 1 {
 			break
 		}
 		node = kids[0]

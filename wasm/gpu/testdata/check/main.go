@@ -129,6 +129,7 @@ func pairs(ctx context.Context, d *gpu.Device) {
 	defer simd.Use(true)
 	dense := js.Global().Get("dense").Int()
 	count, differ := 0, 0
+	var counted statedict.CastReport
 	for _, f := range names {
 		from := dtypeOf(f)
 		src := patterns(from, dense)
@@ -140,10 +141,12 @@ func pairs(ctx context.Context, d *gpu.Device) {
 			}
 			count++
 			want := make([]byte, int64(len(src))/from.Size()*to.Size())
-			if err := statedict.CastBytes(want, src, to, from, nil); err != nil {
+			var lost statedict.CastReport
+			if err := statedict.CastBytes(want, src, to, from, &lost); err != nil {
 				say("FAIL: %v", err)
 				return
 			}
+			counted.Add(lost)
 			var got []byte
 			r, err := gpu.Cast(ctx, d, from, to, chunked(jsrc, 4<<20, nil), func(out js.Value) error {
 				got = append(got, toGo(out)...)
@@ -152,6 +155,9 @@ func pairs(ctx context.Context, d *gpu.Device) {
 			if err != nil || r.Failure != nil || r.Processor != 0 || r.Device != int64(len(src)) {
 				say("FAIL: %s -> %s: not on the device: %+v %v %v", f, t, r, r.Failure, err)
 				return
+			}
+			if r.Lost != lost {
+				say("FAIL: %s -> %s: the device counts %+v, the processor %+v", f, t, r.Lost, lost)
 			}
 			if !bytes.Equal(got, want) {
 				differ++
@@ -165,7 +171,7 @@ func pairs(ctx context.Context, d *gpu.Device) {
 			}
 		}
 	}
-	say("pairs %d differ %d", count, differ)
+	say("pairs %d differ %d; lost on both roads: %d overflowed, %d flushed, %d NaN", count, differ, counted.Overflowed, counted.Flushed, counted.NaNs)
 }
 
 // breakDown loses the device before the first chunk, between two, and while one is on its way; and makes it run out of memory
@@ -174,7 +180,8 @@ func breakDown(ctx context.Context) {
 	from, to := dtypeOf("float32"), dtypeOf("float16")
 	src := patterns(from, 0)
 	want := make([]byte, len(src)/2)
-	if err := statedict.CastBytes(want, src, to, from, nil); err != nil {
+	var lost statedict.CastReport
+	if err := statedict.CastBytes(want, src, to, from, &lost); err != nil {
 		say("FAIL: %v", err)
 		return
 	}
@@ -220,6 +227,8 @@ func breakDown(ctx context.Context) {
 			say("FAIL: %s: the failure went unseen: %+v %v", stage, r, err)
 		case !bytes.Equal(got, want):
 			say("FAIL: %s: other bytes", stage)
+		case r.Lost != lost:
+			say("FAIL: %s: %+v counted, not %+v", stage, r.Lost, lost)
 		case r.Device+r.Processor != int64(len(src)), chunksBefore(stage) > r.Device:
 			say("FAIL: %s: %d bytes on the device and %d on the processor of %d", stage, r.Device, r.Processor, len(src))
 		default:

@@ -1,0 +1,3 @@
+fn encode(u: u32) -> u32 {
+  return u;
+}
