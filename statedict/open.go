@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/weightroom/weightroom/statedict/internal/header"
 	"github.com/weightroom/weightroom/statedict/internal/pickle"
 	"github.com/weightroom/weightroom/statedict/internal/safetensors"
 	"github.com/weightroom/weightroom/statedict/internal/torchfile"
@@ -255,7 +256,7 @@ func torchfileError(src *Source, format string, err error) error {
 func (op *opener) safetensors(src *Source) (*Checkpoint, error) {
 	h, err := safetensors.Parse(src.R, src.Size, safetensors.Limits{Header: op.opt.HeaderBytes})
 	if err != nil {
-		return nil, safetensorsError(src, err)
+		return nil, headerError(src, "", err)
 	}
 	cp := &Checkpoint{Format: Safetensors}
 	root := &pickle.Dict{Items: make([]pickle.Item, len(h.Entries))}
@@ -302,16 +303,22 @@ func rowMajor(shape []int64) []int64 {
 	return stride
 }
 
-func safetensorsError(src *Source, err error) error {
-	var se *safetensors.Error
-	if !errors.As(err, &se) {
+// headerError puts an error of a header format, or of the archive around it, into this package's types. part is the record
+// that the header stands in, "" for the whole file.
+func headerError(src *Source, part string, err error) error {
+	var he *header.Error
+	var te *torchfile.Error
+	var re *torchfile.ReadError
+	switch {
+	case errors.As(err, &te), errors.As(err, &re):
+		return torchfileError(src, "zip archive", err)
+	case !errors.As(err, &he):
 		return &SourceError{Source: src.Name, Err: err}
+	case he.Code == "E_UNSUPPORTED":
+		return &UnsupportedError{What: he.Error()}
 	}
-	if se.Code == safetensors.CodeUnsupported {
-		return &UnsupportedError{What: se.Error()}
-	}
-	fe := &FormatError{Code: se.Code, Format: "safetensors header", Offset: se.Off, Msg: se.Text}
-	if se.Code == safetensors.CodeTruncated {
+	fe := &FormatError{Code: he.Code, Format: he.Part, Part: part, Offset: he.Off, Msg: he.Text}
+	if he.Code == "E_TRUNCATED" {
 		fe.Hint = "the file is cut off; download or copy it again"
 	}
 	return fe

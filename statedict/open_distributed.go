@@ -159,9 +159,9 @@ func (d *dcp) value(key string, meta pickle.Value) (pickle.Value, error) {
 			}
 			n *= sizes[k]
 		}
-		covered += n
 		for _, c := range d.chunks[key] {
 			if slices.Equal(c.offset, off) {
+				covered += n
 				c.sizes = sizes
 				a.chunks = append(a.chunks, &assembledChunk{dcpChunk: c})
 				break
@@ -172,7 +172,7 @@ func (d *dcp) value(key string, meta pickle.Value) (pickle.Value, error) {
 	st := &d.op.storages[node.Storage.Index]
 	st.Data.Source = &Source{Name: key, R: a, Size: st.NBytes}
 	if covered != whole.Numel() || list == nil || len(a.chunks) != len(list.Items) {
-		st.Missing = fmt.Sprintf("its chunks hold %d of %d elements", covered, whole.Numel())
+		st.Missing = fmt.Sprintf("the chunks that are here hold %d of %d elements", covered, whole.Numel())
 	}
 	return node, nil
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/weightroom/weightroom/statedict/internal/gguf"
+	"github.com/weightroom/weightroom/statedict/internal/header"
 	"github.com/weightroom/weightroom/statedict/internal/npy"
 	"github.com/weightroom/weightroom/statedict/internal/pickle"
 	"github.com/weightroom/weightroom/statedict/internal/torchfile"
@@ -17,14 +18,7 @@ import (
 func (op *opener) gguf(src *Source) (*Checkpoint, error) {
 	h, err := gguf.Parse(src.R, src.Size, gguf.Limits{})
 	if err != nil {
-		var ge *gguf.Error
-		if !errors.As(err, &ge) {
-			return nil, &SourceError{Source: src.Name, Err: err}
-		}
-		if ge.Code == "E_UNSUPPORTED" {
-			return nil, &UnsupportedError{What: ge.Error()}
-		}
-		return nil, &FormatError{Code: ge.Code, Format: "gguf header", Offset: ge.Off, Msg: ge.Text}
+		return nil, headerError(src, "", err)
 	}
 	if h.Unowned > 0 {
 		op.finding("F_TRAILING", "", "%d bytes belong to no tensor", h.Unowned)
@@ -60,7 +54,7 @@ func (op *opener) headerTensor(src *Source, dt DType, code string, shape []int64
 func (op *opener) npy(src *Source) (*Checkpoint, error) {
 	h, err := npy.Parse(io.NewSectionReader(src.R, 0, src.Size), src.Size)
 	if err != nil {
-		return nil, npyError(src, "", err)
+		return nil, headerError(src, "", err)
 	}
 	x := Extent{Source: src, Off: h.DataOff, Len: h.NBytes}
 	return &Checkpoint{Format: NPY, root: op.array("", h, x)}, nil
@@ -89,22 +83,22 @@ func (op *opener) npz(src *Source, a *torchfile.Archive) (*Checkpoint, error) {
 		rec := &a.Records[i]
 		h, off, err := member(a, i)
 		if err != nil {
-			var ne *npy.Error
+			var he *header.Error
 			var te *torchfile.Error
 			code, text := "", ""
 			switch {
-			case errors.As(err, &ne):
-				code, text = ne.Code, ne.Text
+			case errors.As(err, &he):
+				code, text = he.Code, he.Text
 			case errors.As(err, &te):
 				code, text = te.Code, te.Msg
 			default:
-				return nil, npyError(src, name, err)
+				return nil, headerError(src, name, err)
 			}
 			switch {
 			case code == "E_UNSUPPORTED" || code == "E_FORMAT":
 				code = "F_UNSUPPORTED"
 			case fault == nil:
-				fault = npyError(src, name, err)
+				fault = headerError(src, name, err)
 			}
 			op.finding(code, name, "%s", text)
 			left = append(left, name)
@@ -158,17 +152,6 @@ func (op *opener) array(key string, h *npy.Header, x Extent) *pickle.Tensor {
 		}
 	}
 	return t
-}
-
-func npyError(src *Source, record string, err error) error {
-	var ne *npy.Error
-	switch {
-	case !errors.As(err, &ne):
-		return torchfileError(src, "zip archive", err)
-	case ne.Code == "E_UNSUPPORTED":
-		return &UnsupportedError{What: ne.Error()}
-	}
-	return &FormatError{Code: ne.Code, Format: "npy header", Part: record, Offset: ne.Off, Msg: ne.Text}
 }
 
 // ggufText prints a value for Checkpoint.Metadata; of a long array the first elements and the count.

@@ -1,7 +1,6 @@
 package statedict
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -75,11 +74,10 @@ func readIndex(src *Source) (*shards.Index, error) {
 		return nil, err
 	}
 	index, err := shards.ParseIndex(doc)
-	var se *shards.Error
-	if errors.As(err, &se) {
-		return nil, &FormatError{Code: se.Code, Format: "shard index", Part: src.Name, Offset: se.Off, Msg: se.Text}
+	if err != nil {
+		return nil, headerError(src, src.Name, err)
 	}
-	return index, err
+	return index, nil
 }
 
 // inOrder answers the files that the index names, in its order. Missing ones are one error that lists them all.

@@ -50,7 +50,7 @@ func (cp *Checkpoint) flatten(f Format) ([]flatTensor, error) {
 		case f == shardedTorch && (e.Info == nil || e.Info.Code == ""):
 		case e.Info != nil && e.Info.Layout != "":
 			bad = append(bad, fmt.Sprintf("%s (%s)", e.Path(), e.Info.Layout))
-		case e.Info != nil && e.Info.Class != "" && e.Info.Class != "torch.Tensor": // that one is plain but for Python attributes
+		case e.Info != nil && e.Info.Class != "" && !plainClass(e.Info.Class):
 			bad = append(bad, fmt.Sprintf("%s (%s)", e.Path(), e.Info.Class))
 		case e.Info != nil && e.Info.Code != "" && (f != cp.Format || !e.Contiguous()):
 			bad = append(bad, fmt.Sprintf("%s (%s)", e.Path(), e.Info.Code))
@@ -80,6 +80,11 @@ func (cp *Checkpoint) flatten(f Format) ([]flatTensor, error) {
 		return nil, &UnsupportedError{What: fmt.Sprintf("%s cannot hold these:", f), Keys: bad, Hint: "drop or cast them, or write a torch file"}
 	}
 	return out, cp.group(out)
+}
+
+// plainClass tells torch's own classes, which are named where a tensor has Python attributes: its elements are what they are.
+func plainClass(name string) bool {
+	return name == "torch.Tensor" || name == "torch.nn.parameter.Parameter" || name == "torch.nn.parameter.Buffer"
 }
 
 // holds tells whether the format has the dtype, by any name.

@@ -1,7 +1,6 @@
 package statedict
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/weightroom/weightroom/statedict/internal/gguf"
@@ -33,11 +32,7 @@ func planGGUF(cp *Checkpoint, o *PlanOptions) (*Plan, error) {
 	}
 	l, err := gguf.Emit(kv, tensors)
 	if err != nil {
-		var ge *gguf.Error
-		if errors.As(err, &ge) {
-			return nil, &UnsupportedError{What: ge.Error()}
-		}
-		return nil, err
+		return nil, &UnsupportedError{What: err.Error()} // everything that can be said of a tensor was said by flatten
 	}
 	f := File{Name: o.Name, Segments: []Segment{Literal(l.Header)}, Size: int64(len(l.Header)) + l.Data}
 	done := int64(0)

@@ -54,7 +54,7 @@ func (cp *Checkpoint) PlanArray(e *Entry, name string) (*Plan, error) {
 	}
 	header, err := npy.Emit(descr, v.Shape)
 	if err != nil {
-		return nil, npyError(nil, e.Path(), err)
+		return nil, headerError(nil, e.Path(), err)
 	}
 	data, err := cp.tensorSegment(&Entry{View: v, Info: e.Info})
 	if err != nil {

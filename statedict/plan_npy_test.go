@@ -22,7 +22,7 @@ func TestPlanArray(t *testing.T) {
 	dir := t.TempDir()
 	type saved struct{ file, path, hash string }
 	var all []saved
-	refused, noted := 0, 0
+	refused, noted, quantised := 0, 0, 0
 	for _, name := range []string{"shapes.pth", "dtypes.pth", "tied_strided_views.pth", "bf16_half.pth", "big_endian.pth", "sparse_quantized.pth", "v3_fp8_unsigned.pth", "rezipped_deflated.pth",
 		"state_dict_legacy.pth", "canonical.safetensors", "toy.gguf"} {
 		data, err := os.ReadFile(filepath.Join("../testdata", name))
@@ -41,6 +41,9 @@ func TestPlanArray(t *testing.T) {
 				continue
 			}
 			noted += len(p.Report.Warnings)
+			if e.DType.IsQuantized() {
+				quantised++
+			}
 			var out bytes.Buffer
 			if err := p.Files[0].Write(context.Background(), &out, nil); err != nil || int64(out.Len()) != p.Files[0].Size {
 				t.Fatalf("%s %s: %d bytes of %d, %v", name, e.Path(), out.Len(), p.Files[0].Size, err)
@@ -84,7 +87,7 @@ json.dump(out, sys.stdout)`)
 		}
 	}
 	t.Logf("%d arrays, %d with a note, %d refused", len(all), noted, refused)
-	if len(all) < 60 || noted < 5 || refused == 0 {
+	if len(all) < 60 || noted < 5 || refused == 0 || quantised < 3 {
 		t.Errorf("%d arrays, %d with a note, %d refused", len(all), noted, refused)
 	}
 }

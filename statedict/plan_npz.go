@@ -51,7 +51,7 @@ func planNPZ(cp *Checkpoint, o *PlanOptions) (*Plan, error) {
 		}
 		header, err := npy.Emit(descr, t.entry.Shape)
 		if err != nil {
-			return nil, npyError(nil, t.name, err)
+			return nil, headerError(nil, t.name, err)
 		}
 		data, err := cp.tensorSegment(t.entry)
 		if err != nil {

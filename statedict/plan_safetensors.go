@@ -59,7 +59,7 @@ func (cp *Checkpoint) safetensorsFile(ts []flatTensor, meta []safetensors.Pair) 
 	}
 	l, err := safetensors.Emit(entries, meta)
 	if err != nil {
-		return nil, safetensorsError(&Source{Name: "the output"}, err)
+		return nil, headerError(&Source{Name: "the output"}, "", err)
 	}
 	f := &File{Segments: []Segment{Literal(l.Header)}, Size: int64(len(l.Header)) + l.Data}
 	for _, i := range l.Order {

@@ -2,11 +2,13 @@ package file
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/weightroom/weightroom/statedict"
@@ -46,8 +48,13 @@ func indexShards(r io.ReaderAt, size int64) (names []string, ok bool) {
 // addShards opens the files that the index at path names. A shard is a plain sibling: a name with a separator in it, or a
 // link that leads somewhere else, is refused, so that an index cannot reach files that its user did not mean.
 func (s *Set) addShards(path string, names []string, o Options) error {
+	var missing []string
 	for _, name := range names {
 		f, full, err := openSibling(path, name)
+		if errors.Is(err, os.ErrNotExist) {
+			missing = append(missing, strconv.Quote(name))
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -63,6 +70,10 @@ func (s *Set) addShards(path string, names []string, o Options) error {
 		if err := s.append(&input{File: f, path: full, info: info}, name, o); err != nil {
 			return err
 		}
+	}
+	if len(missing) > 0 {
+		return &statedict.FormatError{Code: "E_FORMAT", Format: "index", Offset: -1, Msg: "the index names shards that are not beside it: " + strings.Join(missing, ", "),
+			Hint: "fetch them into its folder"}
 	}
 	return nil
 }
@@ -90,7 +101,7 @@ func openSibling(index, name string) (*os.File, string, error) {
 	real, err := filepath.EvalSymlinks(full)
 	if err != nil {
 		if os.IsNotExist(err) {
-			return nil, "", bad("the index names a shard that is not beside it")
+			return nil, "", os.ErrNotExist
 		}
 		return nil, "", err
 	}

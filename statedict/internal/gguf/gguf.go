@@ -6,12 +6,10 @@ package gguf
 
 import (
 	"encoding/binary"
-	"fmt"
 	"io"
-	"strconv"
-	"unicode/utf8"
 
 	"github.com/weightroom/weightroom/statedict/internal/dtype"
+	"github.com/weightroom/weightroom/statedict/internal/header"
 )
 
 // Magic starts every GGUF file.
@@ -88,35 +86,13 @@ const (
 )
 
 // Error says what is wrong with a file (Parse) or with what should become one (Emit).
-type Error struct {
-	Code string
-	Text string
-	Off  int64 // file offset in bytes, -1 where there is none
-}
-
-func (e *Error) Error() string {
-	if e.Off < 0 {
-		return "gguf header: " + e.Text
-	}
-	return "gguf header: " + e.Text + " (byte " + strconv.FormatInt(e.Off, 10) + ")"
-}
+type Error = header.Error
 
 func fault(code string, off int64, format string, args ...any) *Error {
-	return &Error{Code: code, Text: fmt.Sprintf(format, args...), Off: off}
+	return header.Fault("gguf header", code, off, format, args...)
 }
 
-// quote shows a name from a file: escaped, and cut at 256 bytes.
-func quote(name string) string {
-	const most = 256
-	if len(name) <= most {
-		return strconv.Quote(name)
-	}
-	cut := most
-	for cut > most-utf8.UTFMax && !utf8.RuneStart(name[cut]) {
-		cut--
-	}
-	return strconv.Quote(name[:cut]) + "..."
-}
+var quote = header.Quote
 
 // Least bytes that one pair and one tensor description take.
 const (

@@ -10,10 +10,10 @@ import (
 	"io"
 	"math"
 	"math/bits"
-	"strconv"
 	"unicode/utf8"
 
 	"github.com/weightroom/weightroom/statedict/internal/dtype"
+	"github.com/weightroom/weightroom/statedict/internal/header"
 )
 
 // Magic starts every .npy file.
@@ -50,31 +50,13 @@ const (
 )
 
 // Error says what is wrong with a file (Parse) or with what should become one (Emit).
-type Error struct {
-	Code string
-	Text string
-	Off  int64 // offset in the file in bytes, -1 where there is none
-}
-
-func (e *Error) Error() string {
-	if e.Off < 0 {
-		return "npy header: " + e.Text
-	}
-	return "npy header: " + e.Text + " (byte " + strconv.FormatInt(e.Off, 10) + ")"
-}
+type Error = header.Error
 
 func fault(code string, off int64, format string, args ...any) *Error {
-	return &Error{Code: code, Text: fmt.Sprintf(format, args...), Off: off}
+	return header.Fault("npy header", code, off, format, args...)
 }
 
-// quote shows text from a file: escaped, and cut at 64 bytes.
-func quote(text string) string {
-	const most = 64
-	if len(text) <= most {
-		return strconv.Quote(text)
-	}
-	return strconv.Quote(text[:most]) + "..."
-}
+var quote = header.Quote
 
 // Parse reads a header from r, which starts at the file's first byte and is read no further than the array's first; size is
 // the length of the whole file in bytes. Nothing is evaluated: the literal is taken apart by rules.

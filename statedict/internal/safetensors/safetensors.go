@@ -11,10 +11,10 @@ package safetensors
 import (
 	"fmt"
 	"io"
-	"strconv"
 	"unicode/utf8"
 
 	"github.com/weightroom/weightroom/statedict/internal/dtype"
+	"github.com/weightroom/weightroom/statedict/internal/header"
 )
 
 // MaxHeader is the longest header in bytes, without its 8 length bytes, that the format allows.
@@ -84,35 +84,13 @@ const (
 )
 
 // Error says what is wrong with a file (Parse) or with what should become one (Emit).
-type Error struct {
-	Code string
-	Text string
-	Off  int64 // file offset in bytes, -1 where there is none
-}
-
-func (e *Error) Error() string {
-	if e.Off < 0 {
-		return "safetensors header: " + e.Text
-	}
-	return "safetensors header: " + e.Text + " (byte " + strconv.FormatInt(e.Off, 10) + ")"
-}
+type Error = header.Error
 
 func fault(code string, off int64, format string, args ...any) *Error {
-	return &Error{Code: code, Text: fmt.Sprintf(format, args...), Off: off}
+	return header.Fault("safetensors header", code, off, format, args...)
 }
 
-// quote shows a name from a file: escaped, and cut at 256 bytes.
-func quote(name string) string {
-	const most = 256
-	if len(name) <= most {
-		return strconv.Quote(name)
-	}
-	cut := most
-	for cut > most-utf8.UTFMax && !utf8.RuneStart(name[cut]) {
-		cut--
-	}
-	return strconv.Quote(name[:cut]) + "..."
-}
+var quote = header.Quote
 
 // Parse reads the header of the size bytes in r and checks it whole. Memory: the header once, plus the entries.
 //

@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/weightroom/weightroom/statedict/internal/header"
 )
 
 // MaxIndex is the longest index in bytes that ParseIndex takes.
@@ -61,35 +63,13 @@ const (
 )
 
 // Error says why a document is no index.
-type Error struct {
-	Code string
-	Text string
-	Off  int64 // offset in the document in bytes, -1 where there is none
-}
-
-func (e *Error) Error() string {
-	if e.Off < 0 {
-		return "shard index: " + e.Text
-	}
-	return "shard index: " + e.Text + " (byte " + strconv.FormatInt(e.Off, 10) + ")"
-}
+type Error = header.Error
 
 func fault(code string, off int64, format string, args ...any) *Error {
-	return &Error{Code: code, Text: fmt.Sprintf(format, args...), Off: off}
+	return header.Fault("shard index", code, off, format, args...)
 }
 
-// quote shows a name from a file: escaped, and cut at 256 bytes.
-func quote(name string) string {
-	const most = 256
-	if len(name) <= most {
-		return strconv.Quote(name)
-	}
-	cut := most
-	for cut > most-utf8.UTFMax && !utf8.RuneStart(name[cut]) {
-		cut--
-	}
-	return strconv.Quote(name[:cut]) + "..."
-}
+var quote = header.Quote
 
 // ParseIndex reads an index. A key that appears twice, at any level, is an error; a file name that could lead out of the
 // folder is a finding, and nothing of the result names it but that finding. Errors are *Error.
