@@ -319,6 +319,25 @@ func TestKeyboardStory(t *testing.T) {
 	b.clean()
 }
 
+// The same of the tree: several rows selected, the menu of the columns, groups on top.
+func TestAxeTree(t *testing.T) {
+	b, check := axeTab(t)
+	var names []string
+	for i := range 30 {
+		names = append(names, fmt.Sprintf("model.layers.%d.attn.weight", i), fmt.Sprintf("model.layers.%d.attn.bias", i))
+	}
+	b.choose(safetensors(t, names...))
+	b.clickRow("model.layers.1.attn.weight", "")
+	b.clickRow("model.layers.2.attn.bias", "ctrl")
+	b.bar(2)
+	b.str("tree.scrollTop = 600")
+	b.until("!document.querySelector('[data-role=sticky]').hidden")
+	check("selection and groups on top")
+	b.click("columns")
+	b.str("document.querySelector('[data-sort=size]').click()")
+	check("columns")
+}
+
 // What the parts of the tree look like, for the eye: WEIGHTROOM_SHOTS names the folder.
 func TestTreeShots(t *testing.T) {
 	if os.Getenv("WEIGHTROOM_SHOTS") == "" {
