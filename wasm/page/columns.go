@@ -121,12 +121,17 @@ func (c *columns) sort(name string) {
 	c.arrange()
 }
 
-// arrange lays the tree out as chosen.
-func (c *columns) arrange() {
+func (c *columns) arrangement() model.Arrangement {
 	a := model.Arrangement{Fold: c.state.Fold}
 	if c.by != "" {
 		a.Order, a.Desc = model.ColumnOf(c.by).Order, c.desc
 	}
+	return a
+}
+
+// arrange lays the tree out as chosen.
+func (c *columns) arrange() {
+	a := c.arrangement()
 	c.draw()
 	t := c.app.tree
 	if len(t.view.Base.Nodes) < atOnce {

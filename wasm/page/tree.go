@@ -69,9 +69,7 @@ func newTreeView(a *app) *treeView {
 
 // reset forgets the groups, the filter and the cursor of the file before.
 func (t *treeView) reset() {
-	arranged := t.view.Arranged()
 	t.view, t.touched = model.NewView(), false
-	t.view.Arrange(arranged, nil)
 	find(root, "#filter").Set("value", "")
 	t.box.Set("scrollTop", 0)
 }
@@ -81,6 +79,7 @@ func (t *treeView) set(rows []message.Row) {
 	tree := model.NewTree(rows)
 	pause()
 	t.view.SetBase(t.app.open.base)
+	t.view.Arrange(t.app.columns.arrangement(), nil) // a tab's view may be of before
 	t.view.SetTree(tree)
 	t.total = max(t.app.open.state.NBytes, 1)
 	t.redraw()

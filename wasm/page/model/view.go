@@ -59,9 +59,6 @@ func (v *View) Arrange(a Arrangement, breathe func()) {
 	}
 }
 
-// Arranged is how the tree is laid out.
-func (v *View) Arranged() Arrangement { return v.arranged }
-
 // InBase is the node of Base that node i of Tree is, of a folded run its first block; -1 for none.
 func (v *View) InBase(i int32) int32 {
 	if i < 0 {
