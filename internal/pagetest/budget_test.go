@@ -9,9 +9,9 @@ import (
 
 // Budgets in bytes: what the page weighed when they were last set, and a tenth. Raising one is a decision, not a side effect.
 const (
-	programBudget    = 12_400_000 // the program as it is compiled
-	compressedBudget = 3_300_000  // the program as it is fetched
-	pageBudget       = 240_000    // everything else that the page needs, not compressed
+	programBudget    = 14_300_000 // the program as it is compiled
+	compressedBudget = 3_700_000  // the program as it is fetched
+	pageBudget       = 285_000    // everything else that the page needs, not compressed
 )
 
 // The built page keeps to its budgets.

@@ -94,3 +94,31 @@ func TestDiffCancel(t *testing.T) {
 	b.edit("strip-prefix", "prefix", "module.")
 	b.clean()
 }
+
+// A job without a place of its own says how far it is, how fast it goes and how long still, and can be stopped there.
+func TestLongJob(t *testing.T) {
+	b := newTab(t)
+	path := filepath.Join(t.TempDir(), "large.safetensors")
+	src := largeHeader(t)
+	if err := os.WriteFile(path, src.head, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(path, src.size); err != nil {
+		t.Skip("the file system has no sparse files of this size: ", err)
+	}
+	b.choose(path)
+	b.wait("ready")
+	b.more()
+	b.click("cast")
+	b.fill("to", "float16")
+	b.pressAt("[data-action=loss]")
+	b.until("!document.querySelector('[data-role=job]').hidden")
+	b.until("/ of [0-9.]+ GB · .+\\/s · .+ left/.test(document.querySelector('[data-role=job-text]').innerText)")
+	b.shot("job")
+	b.pressAt("[data-role=job] [data-action=cancel]")
+	b.wait("ready")
+	if b.str("document.querySelector('[data-role=job]').hidden") != "true" {
+		t.Error("the progress is still there")
+	}
+	b.clean()
+}

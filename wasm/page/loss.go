@@ -27,9 +27,7 @@ func (a *app) loss() {
 		work: func(ctx context.Context) error {
 			var got message.Lost
 			_, err := a.worker.do(ctx, message.Loss, req, &got, nil, func(p message.Progress) {
-				if turn == o.asked {
-					say(a.text.Text("loss.reading", "done", model.Bytes(p.Done), "total", model.Bytes(p.Total)))
-				}
+				a.report(a.text.Text("loss.counting"), p)
 			})
 			if turn != o.asked {
 				return err

@@ -54,9 +54,10 @@ func (in *inspector) measure(ctx context.Context, turn int) {
 	setProgress(bar, 0, 1)
 	total := 2 * in.row.NBytes // once for the statistics, once for the histogram between their ends
 	var got message.Measured
+	var pace model.Pace
 	_, err := a.worker.do(ctx, message.Measure, message.MeasureRequest{ItemRequest: in.req, Bins: bins}, &got, nil, func(p message.Progress) {
 		setProgress(bar, p.Done, total)
-		setText(find(work, "p"), a.text.Text("measure.progress", "done", model.Bytes(p.Done), "total", model.Bytes(total)))
+		setText(find(work, "p"), a.paced(&pace, message.Progress{Done: p.Done, Total: total}))
 	})
 	show(work, false)
 	if turn != in.turn {
