@@ -33,7 +33,9 @@ const (
 	maxNumbers = 4
 	// maxModules bounds the modules that families are looked for among.
 	maxModules = 20_000
-	wildcard   = "\x00"
+	// maxAlike is how many families with one signature are still told apart.
+	maxAlike = 12
+	wildcard = "\x00"
 )
 
 var digits = regexp.MustCompile(`\d+`)
@@ -189,21 +191,27 @@ func (m *keyMatcher) pairFamilies(ours, theirs []*family, got []*familyModule) {
 		}
 		return
 	}
-	for _, f := range ours {
-		var fits []*family
+	if len(ours) > maxAlike || len(theirs) > maxAlike {
+		return
+	}
+	// near are the families of the model that a family of the file abbreviates, wanted counts the reverse.
+	near, wanted := make([][]*family, len(ours)), map[*family]int{}
+	for i, f := range ours {
 		for _, w := range theirs {
-			others := slices.ContainsFunc(ours, func(o *family) bool { return o != f && abbreviates(o.template, w.template) })
-			if free(w) && abbreviates(f.template, w.template) && !others {
-				fits = append(fits, w)
+			if abbreviates(f.template, w.template) {
+				near[i] = append(near[i], w)
+				wanted[w]++
 			}
 		}
-		if len(fits) == 1 {
-			m.acceptFamily(f, fits[0], got, sureGuess)
+	}
+	for i, f := range ours {
+		if len(near[i]) == 1 && wanted[near[i][0]] == 1 {
+			m.acceptFamily(f, near[i][0], got, sureGuess)
 			continue
 		}
 		open := AmbiguousKey{Key: readable(f.template), Kind: AmbiguousOpen}
 		for _, w := range theirs {
-			if free(w) && len(open.Candidates) < maxSuffixKeys {
+			if free(w) {
 				open.Candidates = append(open.Candidates, readable(w.template))
 			}
 		}

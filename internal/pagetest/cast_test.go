@@ -107,6 +107,14 @@ func TestCastRoads(t *testing.T) {
 			if losses != told || !strings.Contains(losses, "109 values became infinite, 100 became zero and 24,319 NaN changed") {
 				t.Errorf("%s: the export tells of %q, another of %q", name, losses, told)
 			}
+			if name == "gpu.pth" {
+				b.shot("cast-saved")
+				b.dark(true)
+				b.size(390, 844)
+				b.shot("cast-saved-phone-dark")
+				b.size(1280, 800)
+				b.dark(false)
+			}
 			b.click("close-panel")
 		}
 		same("processor", "cpu", 0)
