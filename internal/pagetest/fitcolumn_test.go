@@ -15,7 +15,9 @@ func TestFitColumn(t *testing.T) {
 	if got := b.str("[...document.querySelectorAll('.row[data-kind=tensor] .c-fit')].filter(e => e.getClientRects().length).map(e => e.innerText).join()"); got != "fit,unexpected" {
 		t.Errorf("the cells say %q", got)
 	}
-	left := func(selector string) string { return b.str("Math.round(document.querySelector($1).getBoundingClientRect().left)", selector) }
+	left := func(selector string) string {
+		return b.str("Math.round(document.querySelector($1).getBoundingClientRect().left)", selector)
+	}
 	for _, column := range []string{".c-fit", ".c-size", ".c-shape"} {
 		if head, cell := left(".columns "+column), left(".row "+column); head != cell {
 			t.Errorf("%s: the title is at %s, the cells at %s", column, head, cell)
