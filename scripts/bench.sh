@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Measures the command against what people use today, side by side on this machine.
+# Measures the command against what people use today, side by side on this machine, then the library and the page.
 #   scripts/bench.sh [GIB]     size of the large file, 4 when absent; it needs three times as much free disk in $TMPDIR, and
 #                              as much memory: torch.load reads it whole
+# Run it on a machine that does nothing else: a ratio above 1 says that weightroom takes longer than the other.
 # Python with torch is $WEIGHTROOM_PYTHON (/usr/bin/python3). Files made for it stay in $BENCH_DIR between runs when it is set.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -21,6 +22,11 @@ if ! "$python" -c 'import torch' 2>/dev/null; then
   exit 1
 fi
 
+load=$(awk '{ print $1 }' /proc/loadavg 2>/dev/null || echo 0)
+if awk -v load="$load" -v cores="$(nproc 2>/dev/null || echo 1)" 'BEGIN { exit !(load > cores) }'; then
+  echo "bench.sh: the machine is busy (load $load): times are too long, and ratios are rough" >&2
+fi
+
 # Each figure is the best of three wall-clock times; the two sides take turns, so that a busy machine is busy for both.
 timed() { # timed COMMAND...: seconds
   local t0=$EPOCHREALTIME
@@ -38,10 +44,12 @@ values = torch.randn(4096, 4096) * 0.02
 torch.save({f"module.layers.{i}.weight": values.clone() for i in range(n)}, sys.argv[1])
 PY
 fi
-if [ ! -e "$dir/keys.pth" ]; then
-  "$python" - "$dir/keys.pth" <<'PY'
-import sys, torch
-torch.save({f"blocks.{i // 10}.part{i % 10}.weight": torch.zeros(4) for i in range(100_000)}, sys.argv[1])
+if [ ! -e "$dir/keys-legacy.pth" ]; then
+  "$python" - "$dir" <<'PY'
+import sys, torch, collections
+keys = collections.OrderedDict((f"model.layers.{i}.block.weight", torch.zeros(2, 2)) for i in range(100_000))
+torch.save(keys, sys.argv[1] + "/keys.pth")
+torch.save(keys, sys.argv[1] + "/keys-legacy.pth", _use_new_zipfile_serialization=False)
 PY
 fi
 
@@ -84,7 +92,7 @@ clean
 
 list() { "$wr" ls --json "$1"; }
 whole_python() { "$python" -c 'import sys, torch; torch.load(sys.argv[1])' "$1"; }
-for file in keys big-$gib; do
+for file in keys keys-legacy "big-$gib"; do
   for _ in 1 2 3; do
     timed list "$dir/$file.pth" >>"$dir/times.list"
     load_time "$dir/$file.pth" >>"$dir/times.load"
@@ -94,3 +102,21 @@ for file in keys big-$gib; do
   row 'the same, against a python that loads it' "$(best <"$dir/times.list")" "$(best <"$dir/times.python")" ''
   rm "$dir"/times.*
 done
+
+# The library by itself: no other program does these.
+echo
+echo '| 100,000 keys, in the library | time | goal |'
+echo '|---|---|---|'
+go test ./statedict -run '^$' -bench '^Benchmark(Apply100000KeysTenOps|Compare100000|Suggest100000)$' -benchtime 5x | awk '
+  /^BenchmarkApply/ { what = "a recipe of ten steps"; goal = "100 ms" }
+  /^BenchmarkCompare/ { what = "check against 100,000 keys"; goal = "1000 ms" }
+  /^BenchmarkSuggest/ { what = "suggest a recipe for 100,000 keys"; goal = "1000 ms" }
+  /^Benchmark/ { printf "| %s | %.0f ms | %s |\n", what, $3 / 1e6, goal }'
+
+echo
+page=$(go test ./internal/pagetest -count=1 -run '^TestFirstRows$' -v 2>&1 | sed -n 's/.*firstrows_test.go:[0-9]*: //p') || true
+echo "the page: ${page:-not measured, it needs Chromium}${page:+; goal 2 s}"
+
+# Listing against netron's reader as well.
+echo
+scripts/bench-open.sh

@@ -10,7 +10,7 @@ import (
 // for. Quantised blocks of a GGUF source are copied as they are.
 func planGGUF(cp *Checkpoint, o *PlanOptions) (*Plan, error) {
 	if o.MaxShardSize > 0 {
-		return nil, &UnsupportedError{What: "gguf shards are not written here"}
+		return nil, &UnsupportedError{What: "gguf shards are not written here", Hint: "write one file; llama-gguf-split divides it"}
 	}
 	ts, err := cp.flatten(GGUF)
 	if err != nil {

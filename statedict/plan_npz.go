@@ -18,7 +18,7 @@ import (
 // Source: numpy/lib/format.py; APPNOTE.TXT of PKWARE, sections 4.3.7 to 4.3.16 and 4.5.3.
 func planNPZ(cp *Checkpoint, o *PlanOptions) (*Plan, error) {
 	if o.MaxShardSize > 0 {
-		return nil, &UnsupportedError{What: "npz has no sharded form"}
+		return nil, &UnsupportedError{What: "npz has no sharded form", Hint: "write one file, or shards of safetensors"}
 	}
 	ts, err := cp.flatten(NPZ)
 	if err != nil {

@@ -31,7 +31,7 @@ func WriteSARIF(w io.Writer, r *statedict.ScanReport) error {
 		results = append(results, `, "message": {"text": `...)
 		results = AppendString(results, text)
 		results = append(results, `}, "locations": [{"physicalLocation": {"artifactLocation": {"uri": `...)
-		results = AppendString(results, (&url.URL{Path: source}).EscapedPath())
+		results = AppendString(results, (&url.URL{Path: source}).String())
 		results = append(results, '}')
 		if at >= 0 {
 			results = append(results, `, "region": {"byteOffset": `...)

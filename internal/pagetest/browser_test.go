@@ -99,6 +99,9 @@ type tab struct {
 	problems []string // console errors, exceptions, violations of the policy
 }
 
+// patience is how long a test waits for one thing before it calls it never; a busy machine may need it.
+const patience = 2 * time.Minute
+
 // spy runs before the page: it reports what the policy blocked, keeps the workers, and lets a test ask one to fetch.
 const spy = `
 addEventListener("securitypolicyviolation", e => console.error("policy: " + e.violatedDirective + " " + e.blockedURI));
@@ -124,7 +127,7 @@ func newTab(t *testing.T) *tab {
 // emptyTab is a tab that shows nothing yet.
 func emptyTab(t *testing.T) *tab {
 	t.Helper()
-	return longTab(t, time.Minute)
+	return longTab(t, 4*patience)
 }
 
 // longTab is an empty tab with a time limit of its own.
@@ -258,7 +261,7 @@ func (b *tab) until(expr string, args ...any) {
 		if js[bool](b, "!!("+expr+")", args...) {
 			return
 		}
-		if time.Since(start) > 30*time.Second {
+		if time.Since(start) > patience {
 			b.clean()
 			b.Fatalf("never true: %s %v\nstate %s, error %q, in the panel %q", expr, args, b.str("document.documentElement.dataset.state"), b.role("error"),
 				b.str("document.querySelector('.preview-error')?.innerText"))
@@ -348,7 +351,7 @@ func (b *tab) export(format, name string) []byte {
 				return data
 			}
 		}
-		if time.Since(start) > 30*time.Second {
+		if time.Since(start) > patience {
 			b.Fatalf("%s was not downloaded: %v; error %q", name, err, b.role("error"))
 		}
 	}

@@ -45,7 +45,7 @@ for (const type of ["open", "error", "select", "export"]) {
 func (b *tab) untilSoon(expr string, args ...any) {
 	b.Helper()
 	for start := time.Now(); !js[bool](b, "!!("+expr+")", args...); time.Sleep(30 * time.Millisecond) {
-		if time.Since(start) > 20*time.Second {
+		if time.Since(start) > patience {
 			b.shot("failed")
 			b.clean()
 			b.Fatalf("never true: %s %v", expr, args)
@@ -123,7 +123,7 @@ func TestEmbedShared(t *testing.T) {
 	viewer := newSite(t, dist, "/")
 	ctx, cancel := chromedp.NewContext(chromium)
 	t.Cleanup(cancel)
-	ctx, cancelTime := context.WithTimeout(ctx, time.Minute)
+	ctx, cancelTime := context.WithTimeout(ctx, 4*patience)
 	t.Cleanup(cancelTime)
 	b := &tab{T: t, ctx: ctx}
 	command(b, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: record})

@@ -145,6 +145,7 @@ func TestLaunch(t *testing.T) {
 			getFile: async () => new File([Uint8Array.from(text, c => c.charCodeAt(0))], name)}))}), true))`, data)
 	}
 	for _, name := range []string{"first.safetensors", "second.safetensors"} {
+		b.clean()
 		launch(name)
 		b.until("document.querySelector('[data-role=file-name]').textContent === $1", name)
 		b.wait("ready")

@@ -208,7 +208,7 @@ func TestCloseWhileSaving(t *testing.T) {
 		t.Logf("%v: the tab is gone already", err)
 	}
 	for start := time.Now(); isOpen(); time.Sleep(20 * time.Millisecond) {
-		if time.Since(start) > 20*time.Second {
+		if time.Since(start) > patience {
 			t.Fatal("the tab stays")
 		}
 	}

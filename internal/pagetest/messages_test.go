@@ -39,7 +39,7 @@ func (b *tab) frame(marks ...string) *tab {
 			b.Cleanup(cancel)
 			return &tab{T: b.T, ctx: ctx}
 		}
-		if time.Since(start) > 20*time.Second {
+		if time.Since(start) > patience {
 			b.Fatalf("no frame whose address holds %q", marks)
 		}
 	}

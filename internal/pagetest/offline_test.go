@@ -120,7 +120,7 @@ func TestOfflineRepair(t *testing.T) {
 	b.offline()
 	damage := `(async () => {
 		const [name] = await caches.keys(), cache = await caches.open(name);
-		const [req] = (await cache.keys()).filter(r => r.url.includes("/tree-"));
+		const [req] = (await cache.keys()).filter(r => r.url.endsWith(".css"));
 		const text = await (await cache.match(req)).text();
 		if ($1) await cache.put(req, new Response(text.replace("row", "rot"), {headers: {"content-type": "text/css"}}));
 		return text.length + " " + text.includes("rot");

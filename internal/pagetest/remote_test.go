@@ -332,10 +332,7 @@ func TestRemoteFaults(t *testing.T) {
 			h := newHost(t, func(w http.ResponseWriter, r *http.Request) { c.serve(n.Add(1), w, r) })
 			b := emptyTab(t)
 			b.do(chromedp.Navigate(server.URL + "/some/where/remote.html?src=" + url.QueryEscape(h.URL+"/model.pth")))
-			start := time.Now()
-			for js[bool](b, "!['ready','error'].includes(document.documentElement.dataset.state)") && time.Since(start) < 20*time.Second {
-				time.Sleep(50 * time.Millisecond)
-			}
+			b.until("['ready','error'].includes(document.documentElement.dataset.state)")
 			got := b.role("error-message")
 			t.Logf("%s | %s | %d requests", got, b.role("error-hint"), n.Load())
 			if state := b.str("document.documentElement.dataset.state"); (state == "error") != (c.want != "") || !strings.Contains(got, c.want) {
@@ -363,7 +360,7 @@ func TestRemoteCancel(t *testing.T) {
 	b.wait("ready")
 	select {
 	case <-gone:
-	case <-time.After(2 * time.Second):
+	case <-time.After(patience):
 		t.Error("the request goes on")
 	}
 	b.choose(safetensors(t, "a"))

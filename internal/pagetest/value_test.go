@@ -37,7 +37,7 @@ func (b *tab) downloaded(name string) string {
 		if info, err := os.Stat(path); err == nil && info.Size() > 0 {
 			return path
 		}
-		if time.Since(start) > 30*time.Second {
+		if time.Since(start) > patience {
 			b.Fatalf("%s was not downloaded; error %q", name, b.role("error"))
 		}
 	}

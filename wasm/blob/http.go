@@ -200,7 +200,7 @@ func (r *Remote) get(ctx context.Context, q Request) (*Answer, error) {
 			return nil, &message.Error{Code: "E_REMOTE_CORS", Message: "the server is there, but does not let pages of other sites read this file",
 				Hint: "it has to send Access-Control-Allow-Origin; or download the file and open it from your disk"}
 		}
-		if try == len(pauses) {
+		if try >= len(pauses) {
 			switch {
 			case err == nil:
 				return nil, r.status(a.Status)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/url"
 	"path"
@@ -40,6 +41,8 @@ func OpenRemotes(ctx context.Context, address string, f Fetcher, job func() cont
 	out[0] = first
 	errs := make([]error, len(names))
 	turn := make(chan struct{}, abreast)
+	ctx, stop := context.WithCancel(ctx) // at the first shard that fails
+	defer stop()
 	var all sync.WaitGroup
 	for i, name := range names {
 		all.Add(1)
@@ -48,12 +51,17 @@ func OpenRemotes(ctx context.Context, address string, f Fetcher, job func() cont
 			defer func() { <-turn; all.Done() }()
 			shard := *base
 			shard.Path, shard.RawPath, shard.RawQuery = path.Join(path.Dir(base.Path), name), "", ""
-			out[1+i], errs[i] = OpenRemote(ctx, name, shard.String(), f, job)
+			if out[1+i], errs[i] = OpenRemote(ctx, name, shard.String(), f, job); errs[i] != nil {
+				stop()
+			}
 		}()
 	}
 	all.Wait()
+	if ctx.Err() != nil && !slices.ContainsFunc(errs, func(err error) bool { return err != nil && !errors.Is(err, context.Canceled) }) {
+		return nil, ctx.Err() // the user's doing
+	}
 	for i, err := range errs {
-		if err != nil {
+		if err != nil && !errors.Is(err, context.Canceled) {
 			e := *message.FromError(err)
 			e.Message = "shard " + names[i] + ": " + e.Message
 			return nil, &e

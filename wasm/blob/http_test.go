@@ -268,3 +268,71 @@ func TestShards(t *testing.T) {
 		s.Close()
 	}
 }
+
+// An address that a server sends on to and that runs out in the middle of other failures is one failure more, and no end.
+func TestRemoteExpires(t *testing.T) {
+	quick(t)
+	data := randomBytes(1 << 20)
+	var asked atomic.Int32
+	mux := http.NewServeMux()
+	mux.HandleFunc("/file", func(w http.ResponseWriter, r *http.Request) {
+		if asked.Load() > 0 {
+			w.WriteHeader(503)
+			return
+		}
+		http.Redirect(w, r, "/signed", 302)
+	})
+	mux.HandleFunc("/signed", func(w http.ResponseWriter, r *http.Request) {
+		switch n := asked.Add(1); {
+		case n == 1:
+			http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data))
+		case int(n) <= 1+len(pauses):
+			w.WriteHeader(503)
+		default:
+			w.WriteHeader(403)
+		}
+	})
+	s := httptest.NewServer(mux)
+	defer s.Close()
+	r, err := openAt(s.URL+"/file", native{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var me *message.Error
+	if _, err := r.ReadAt(make([]byte, 10), 700_000); !errors.As(err, &me) || me.Code != "E_REMOTE_STATUS" {
+		t.Errorf("%v", err)
+	}
+}
+
+// Of a thousand shards the first that is missing ends it.
+func TestShardMissing(t *testing.T) {
+	quick(t)
+	doc := `{"weight_map": {`
+	for i := range 1000 {
+		doc += fmt.Sprintf(`"k%d": "m-%04d.safetensors",`, i, i)
+	}
+	doc = strings.TrimSuffix(doc, ",") + "}}"
+	var asked atomic.Int32
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		if strings.HasSuffix(r.URL.Path, ".json") {
+			http.ServeContent(w, r, "", time.Time{}, strings.NewReader(doc))
+			return
+		}
+		http.NotFound(w, r)
+	}))
+	defer s.Close()
+	_, err := OpenRemotes(context.Background(), s.URL+"/m.index.json", native{}, context.Background)
+	var me *message.Error
+	if !errors.As(err, &me) || me.Code != "E_REMOTE_STATUS" || !strings.HasPrefix(me.Message, "shard m-0") {
+		t.Errorf("%v", err)
+	}
+	if n := asked.Load(); n > 1+2*abreast {
+		t.Errorf("%d requests", n)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := OpenRemotes(ctx, s.URL+"/m.index.json", native{}, context.Background); !errors.Is(err, context.Canceled) {
+		t.Errorf("stopped: %v", err)
+	}
+}

@@ -12,8 +12,12 @@ import (
 	"github.com/weightroom/weightroom/wasm/page/model"
 )
 
-// maxRecipe bounds a recipe that is fetched, in bytes.
-const maxRecipe = 1 << 20
+const (
+	// maxRecipe bounds a recipe that is fetched, in bytes.
+	maxRecipe = 1 << 20
+	// recipeTimeout is how long the page waits for it, in milliseconds.
+	recipeTimeout = 20_000
+)
 
 var errLongRecipe = &message.Error{Code: "E_LIMIT", Message: "the recipe is longer than a megabyte"}
 
@@ -60,22 +64,33 @@ func fetchRecipe(address string) ([]byte, error) {
 	fail := func(why string) error {
 		return &message.Error{Code: "E_REMOTE_RECIPE", Message: "the recipe could not be fetched: " + why, Hint: address}
 	}
-	res, err := await(js.Global().Call("fetch", address, map[string]any{"credentials": "omit", "referrerPolicy": "no-referrer"}))
+	patience := js.Global().Get("AbortSignal").Call("timeout", recipeTimeout)
+	res, err := await(js.Global().Call("fetch", address, map[string]any{"credentials": "omit", "referrerPolicy": "no-referrer", "signal": patience}))
 	if err != nil {
 		return nil, fail("the server does not answer, or does not let other sites read it")
 	}
 	if !res.Get("ok").Bool() {
 		return nil, fail("status " + itoa(res.Get("status").Int()))
 	}
-	text, err := await(res.Call("text"))
-	if err != nil {
-		return nil, fail("the connection broke off")
+	if !res.Get("body").Truthy() {
+		return nil, fail("it is empty")
 	}
-	doc := text.String()
-	if len(doc) > maxRecipe {
-		return nil, errLongRecipe
+	var doc []byte
+	for reader := res.Get("body").Call("getReader"); ; {
+		part, err := await(reader.Call("read"))
+		switch {
+		case err != nil:
+			return nil, fail("the connection broke off")
+		case part.Get("done").Bool():
+			return doc, nil
+		}
+		chunk := part.Get("value")
+		if len(doc)+chunk.Get("byteLength").Int() > maxRecipe {
+			reader.Call("cancel")
+			return nil, errLongRecipe
+		}
+		doc = append(doc, fromJS(chunk)...)
 	}
-	return []byte(doc), nil
 }
 
 // drawLinked shows the steps that wait for a file.
@@ -119,7 +134,6 @@ func (a *app) openURL(address string) {
 	if name == "" {
 		name = address
 	}
-	a.hideError()
 	a.run(job{
 		work: func(ctx context.Context) error {
 			return a.load(ctx, a.linked(&workspace{url: address, names: []string{name}}))

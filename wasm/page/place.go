@@ -97,6 +97,7 @@ func (a *app) actPlace(action string) {
 	case "expand-all", "collapse-all":
 		a.tellHeight()
 	case "retry":
+		a.hideError()
 		a.openURL(absolute(query("src")))
 	}
 }

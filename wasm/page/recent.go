@@ -106,6 +106,13 @@ func (a *app) keepRecent(w *workspace) {
 		}
 		handles = append(handles, h)
 	}
+	defer func() { // what a database throws at once: a handle that it cannot keep, a store that is gone
+		if p := recover(); p != nil {
+			if _, ok := p.(js.Error); !ok {
+				panic(p)
+			}
+		}
+	}()
 	db, err := recentDatabase()
 	if err != nil {
 		return
