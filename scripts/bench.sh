@@ -120,3 +120,10 @@ echo "the page: ${page:-not measured, it needs Chromium}${page:+; goal 2 s}"
 # Listing against netron's reader as well.
 echo
 scripts/bench-open.sh
+
+echo
+if command -v chromium >/dev/null || [ -n "${WEIGHTROOM_CHROMIUM:-}" ]; then
+  scripts/bench-page.sh
+else
+  echo 'bench.sh: no Chromium, so the page is not measured' >&2
+fi

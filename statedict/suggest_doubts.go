@@ -87,6 +87,29 @@ func sameFamily(a, b string) bool {
 	return a != "" && b != "" && slices.Equal(strings.FieldsFunc(a, isDigit), strings.FieldsFunc(b, isDigit))
 }
 
+// countedGroups are the groups that agree already, less the numbers in their names. Where block 1 is block 1, block 6 is not
+// what became of block 0.
+func (m *keyMatcher) countedGroups() groupSet {
+	set := groupSet{}
+	for i, name := range m.names {
+		if !m.used[i] {
+			continue
+		}
+		for p := parentPath(name); p != ""; p = parentPath(p) {
+			letters := digits.ReplaceAllLiteralString(p, "#")
+			if set[letters] {
+				break // and so are those around it
+			}
+			set[letters] = true
+		}
+	}
+	return set
+}
+
+type groupSet map[string]bool
+
+func (s groupSet) has(group string) bool { return s[digits.ReplaceAllLiteralString(group, "#")] }
+
 // extractInstead turns the first step into extract where it strips a prefix, everything that agrees stood below that, and
 // something else did not.
 func (m *keyMatcher) extractInstead() {

@@ -111,12 +111,21 @@ func TestSuggestNoGuess(t *testing.T) {
 		t.Errorf("ambiguous: %+v", s.Ambiguous)
 	}
 	// One more layer of the same kind is not the one that is missing.
-	want, err = buildText(t, "blocks.0.w: float32[2,2]\nblocks.1.w: float32[2,2]\nblocks.2.w: float32[2,2]\n").KeyList("", false)
-	if err != nil {
-		t.Fatal(err)
+	blocks := func(from int, key string) string {
+		var b strings.Builder
+		for i := range 6 {
+			fmt.Fprintf(&b, "blocks.%d.%s: float32[2,2]\n", from+i, key)
+		}
+		return b.String()
 	}
-	if s, _ := Suggest(want, buildText(t, "blocks.1.w: float32[2,2]\nblocks.2.w: float32[2,2]\nblocks.3.w: float32[2,2]\n")); s != nil {
-		t.Errorf("suggests\n%s", s.Recipe.YAML())
+	for _, key := range []string{"w", "attn.w"} {
+		want, err = buildText(t, blocks(0, key)).KeyList("", false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s, _ := Suggest(want, buildText(t, blocks(1, key))); s != nil {
+			t.Errorf("suggests\n%s", s.Recipe.YAML())
+		}
 	}
 }
 

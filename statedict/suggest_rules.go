@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // prefixRule is a hypothesis: keys below from stand below to in the model. Either may be "".
@@ -118,13 +119,14 @@ func (m *keyMatcher) round(weak bool) bool {
 	if believed == nil {
 		believed = onlyOnes(rules)
 	}
+	counted := sync.OnceValue(m.countedGroups)
 	source := map[string]*prefixRule{} // of accepted rules, by what they lead to
 	for _, r := range rules {
 		if taken[r.from] != nil {
 			m.noteTie(taken[r.from], r)
 			continue
 		}
-		if r.weak && !(weak && believed[r]) || (r.weak || m.want.Partial) && sameFamily(r.from, r.to) {
+		if r.weak && !(weak && believed[r]) || sameFamily(r.from, r.to) && (r.weak || m.want.Partial || counted().has(r.from)) {
 			continue
 		}
 		t := m.try(r, below[r.from], moved)

@@ -3,6 +3,7 @@ package pagetest
 import (
 	"os"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
@@ -19,7 +20,7 @@ func axeTab(t *testing.T) (*tab, func(screen string)) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := emptyTab(t)
+	b := longTab(t, 3*time.Minute)
 	command(b, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: string(script)})
 	b.do(chromedp.Navigate(server.URL + "/some/where/"))
 	b.wait("ready")

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -220,5 +221,164 @@ func TestFold(t *testing.T) {
 	b.until("[...document.querySelectorAll('[role=row][data-path]')].some(r => !r.hidden && r.dataset.path === 'model.layers.7')")
 	b.click("fold")
 	b.until("![...document.querySelectorAll('[role=row] .tag')].some(t => t.innerText.includes('alike'))")
+	b.clean()
+}
+
+// tabTo presses Tab until the focus is on what a selector names.
+func (b *tab) tabTo(selector string) {
+	b.Helper()
+	for range 80 {
+		if js[bool](b, "!!document.activeElement?.matches($1)", selector) {
+			return
+		}
+		b.keys(kb.Tab)
+	}
+	b.Fatalf("Tab does not lead to %s", selector)
+}
+
+// The whole way without a mouse: the example, a search, several rows dropped, undone, folding, sorting, export.
+func TestKeyboardStory(t *testing.T) {
+	b := newTab(t)
+	js[bool](b, `(() => { window.mice = 0; for (const typ of ["mousedown", "pointerdown", "touchstart"]) addEventListener(typ, () => mice++, true); return true })()`)
+	b.tabTo("[data-action=example]")
+	b.keys(kb.Enter)
+	b.until("document.querySelector('[data-role=summary]')?.dataset.keys > 0")
+	b.wait("ready")
+	before := b.role("summary")
+	// A whole press would type the character into the field that the key leads to.
+	command(b, input.DispatchKeyEvent, input.DispatchKeyEventParams{Type: input.DispatchKeyEventTypeRawKeyDown, Key: "/"})
+	b.until("document.activeElement.id === 'filter'")
+	b.keys("model.bn")
+	b.until("document.querySelectorAll('[role=row][data-kind=tensor]:not([hidden])').length === 5")
+	b.keys(kb.Enter) // to the first match
+	b.until("document.activeElement.id === 'tree'")
+	b.hold(chromedp.ModifierShift, kb.ArrowDown)
+	b.hold(chromedp.ModifierCtrl, kb.ArrowDown, kb.ArrowDown)
+	b.keys(" ")
+	if got := b.chosen(); got != "state_dict.model.bn.weight state_dict.model.bn.bias state_dict.model.bn.running_var" {
+		t.Fatalf("selected %q", got)
+	}
+	b.bar(3)
+	b.keys(kb.Delete)
+	b.until("document.querySelectorAll('.preview .change').length === 3")
+	if got := b.str("document.querySelector('[data-field=match]').value"); got != "model.bn.weight, model.bn.bias, model.bn.running_var" {
+		t.Errorf("the patterns %q", got)
+	}
+	b.keys(kb.Enter)
+	b.until("document.querySelectorAll('[data-role=steps] .step').length === 1")
+	b.wait("ready")
+	if b.role("summary") == before {
+		t.Error("nothing was dropped")
+	}
+	b.tabTo("#tree")
+	b.hold(chromedp.ModifierCtrl, "z")
+	b.until("document.querySelectorAll('[data-role=steps] .step:not(.undone)').length === 0")
+	b.wait("ready")
+	if got := b.role("summary"); got != before {
+		t.Errorf("undone to %q, it was %q", got, before)
+	}
+	b.keys(kb.Escape, kb.Escape)
+	b.until("document.querySelector('#filter').value === ''")
+	// The end of a range, all, a page.
+	b.keys(kb.Home)
+	b.hold(chromedp.ModifierShift, kb.End)
+	all := js[int](b, "Number(document.querySelector('#tree').ariaRowCount) - 1")
+	if got := len(strings.Fields(b.chosen())); got < min(all, 15) {
+		t.Errorf("Shift and End select %d rows of %d", got, all)
+	}
+	b.keys(kb.Escape)
+	if got := b.chosen(); got != "" {
+		t.Errorf("Escape leaves %q", got)
+	}
+	b.keys("=")
+	b.until("document.querySelector('[data-action=fold]').ariaPressed === 'true'")
+	b.keys(kb.Tab)
+	b.until("document.activeElement.dataset.sort === 'name'")
+	b.keys(kb.ArrowRight, kb.ArrowRight, kb.ArrowRight)
+	b.until("document.activeElement.dataset.sort === 'size'")
+	b.keys(kb.Enter)
+	b.until("document.querySelector('[data-column=size]').ariaSort === 'descending'")
+	b.keys(kb.Escape)
+	b.until("document.activeElement.id === 'tree'")
+	b.keys("?")
+	b.until("document.querySelector('[data-role=help]').open")
+	b.shot("help")
+	b.keys(kb.Escape)
+	b.until("!document.querySelector('[data-role=help]').open")
+	b.hold(chromedp.ModifierCtrl, "s")
+	b.until("document.querySelector('.panel select[data-field=format]')")
+	b.tabTo(".panel [data-field=name]")
+	name := b.str("document.activeElement.value")
+	b.keys(kb.Enter)
+	b.until("!document.querySelector('.saved').hidden")
+	b.wait("ready")
+	b.saved(name)
+	if n := js[int](b, "mice"); n != 0 {
+		t.Errorf("%d presses of a mouse", n)
+	}
+	b.clean()
+}
+
+// The same of the tree: several rows selected, the menu of the columns, groups on top.
+func TestAxeTree(t *testing.T) {
+	b, check := axeTab(t)
+	var names []string
+	for i := range 30 {
+		names = append(names, fmt.Sprintf("model.layers.%d.attn.weight", i), fmt.Sprintf("model.layers.%d.attn.bias", i))
+	}
+	b.choose(safetensors(t, names...))
+	b.clickRow("model.layers.1.attn.weight", "")
+	b.clickRow("model.layers.2.attn.bias", "ctrl")
+	b.bar(2)
+	b.str("tree.scrollTop = 600")
+	b.until("!document.querySelector('[data-role=sticky]').hidden")
+	check("selection and groups on top")
+	b.click("columns")
+	b.str("document.querySelector('[data-sort=size]').click()")
+	check("columns")
+}
+
+// What the parts of the tree look like, for the eye: WEIGHTROOM_SHOTS names the folder.
+func TestTreeShots(t *testing.T) {
+	if os.Getenv("WEIGHTROOM_SHOTS") == "" {
+		t.Skip("WEIGHTROOM_SHOTS is not set")
+	}
+	b := newTab(t)
+	var names []string
+	for i := range 24 {
+		for _, part := range []string{"attn.q_proj.weight", "attn.k_proj.weight", "attn.v_proj.weight", "attn.out_proj.bias", "mlp.up.weight", "mlp.down.weight", "norm.weight"} {
+			names = append(names, fmt.Sprintf("model.layers.%d.%s", i, part))
+		}
+	}
+	b.choose(safetensors(t, append(names, "lm_head.weight")...))
+	b.until("!document.querySelector('[data-role=notice]').hidden")
+	b.str("document.querySelector('[data-action=dismiss-notice]').click()")
+	b.click("expand-all")
+	b.str("tree.scrollTop = 1500")
+	b.until("!document.querySelector('[data-role=sticky]').hidden")
+	js[bool](b, "new Promise(done => requestAnimationFrame(() => done(true)))")
+	path := b.str(`[...document.querySelectorAll('[role=row][data-kind=tensor]')].filter(r => !r.hidden).sort((a, b) => a.ariaRowIndex - b.ariaRowIndex)[12].dataset.path`)
+	b.clickRow(path, "")
+	b.press("ArrowDown")
+	b.str("[1, 2, 3, 4, 5].map(() => tree.dispatchEvent(new KeyboardEvent('keydown', {key: 'ArrowDown', shiftKey: true, bubbles: true})))")
+	b.until("Number(document.querySelector('[data-role=selection-text]').dataset.rows) > 1")
+	b.shot("tree-light")
+	b.dark(true)
+	b.str("document.querySelector('[data-action=pick-drop]').click()")
+	b.until("document.querySelectorAll('.preview .change').length > 1")
+	b.shot("tree-dark")
+	b.press("Escape")
+	js[bool](b, `(s => { s.value = "zh-Hant"; return s.dispatchEvent(new Event("change", {bubbles: true})) })(document.querySelector("[data-field=language]"))`)
+	b.until("document.documentElement.lang === 'zh-Hant'")
+	b.click("fold")
+	b.press("Home", "ArrowDown", "ArrowDown", "ArrowDown")
+	b.dark(false)
+	b.until("!document.querySelector('[data-role=selection]').hidden")
+	b.shot("tree-zh-Hant")
+	b.size(390, 844)
+	b.str("document.querySelector('[data-action=tab-keys]').click()")
+	b.shot("tree-phone")
+	b.click("columns")
+	b.shot("tree-phone-menu")
 	b.clean()
 }

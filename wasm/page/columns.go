@@ -3,9 +3,11 @@
 package page
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"syscall/js"
+	"time"
 
 	"github.com/weightroom/weightroom/wasm/page/model"
 )
@@ -15,6 +17,12 @@ const keptColumns = "weightroom-columns"
 
 // widened is how much a key makes a column wider, in CSS pixels.
 const widened = 8
+
+// atOnce is up to how many nodes are sorted and folded in one go. With more the browser may draw every slice of time.
+const (
+	atOnce = 10_000
+	slice  = 12 * time.Millisecond
+)
 
 // columns are the titles of the tree: they sort, and can be resized and hidden.
 type columns struct {
@@ -113,17 +121,38 @@ func (c *columns) sort(name string) {
 	c.arrange()
 }
 
-// arrange lays the tree out as chosen.
-func (c *columns) arrange() {
+func (c *columns) arrangement() model.Arrangement {
 	a := model.Arrangement{Fold: c.state.Fold}
 	if c.by != "" {
 		a.Order, a.Desc = model.ColumnOf(c.by).Order, c.desc
 	}
-	t := c.app.tree
-	t.view.Arrange(a)
+	return a
+}
+
+// arrange lays the tree out as chosen.
+func (c *columns) arrange() {
+	a := c.arrangement()
 	c.draw()
-	t.redraw()
-	t.reveal()
+	t := c.app.tree
+	if len(t.view.Base.Nodes) < atOnce {
+		t.view.Arrange(a, nil)
+		t.redraw()
+		t.reveal()
+		return
+	}
+	c.app.run(job{work: func(context.Context) error {
+		since := time.Now()
+		t.view.Arrange(a, func() {
+			if time.Since(since) > slice {
+				pause()
+				since = time.Now()
+			}
+		})
+		pause()
+		t.redraw()
+		t.reveal()
+		return nil
+	}})
 }
 
 func (c *columns) toggleFold() {

@@ -52,6 +52,8 @@ func (t *treeView) key(ev js.Value) {
 	case key == "Delete":
 		t.openOperation(ev, "drop")
 		return
+	case key == "=":
+		t.app.columns.toggleFold()
 	case key == "*":
 		if v.Cursor >= 0 {
 			v.OpenSiblings(v.Rows[v.Cursor])
@@ -195,13 +197,15 @@ func (a *app) command(key string, shift, writing bool) bool {
 	return true
 }
 
-// escape closes the panel, or else clears the filter.
+// escape closes the panel, or else takes several rows out of the selection, or else clears the filter.
 func (a *app) escape() {
 	filter := find(root, "#filter")
 	switch {
 	case a.panel != nil:
 		a.closePanel()
 		a.tree.box.Focus()
+	case a.open != nil && a.tree.view.Several():
+		a.tree.deselect()
 	case value(filter) != "":
 		filter.Set("value", "")
 		a.tree.filter()
@@ -215,10 +219,16 @@ var shortcuts = []struct {
 	text string
 }{
 	{[]string{"↑", "↓", "←", "→"}, "help.arrows"},
-	{[]string{"Home", "End"}, "help.edges"},
+	{[]string{"Home", "End", "PgUp", "PgDn"}, "help.edges"},
+	{[]string{"⇧", "↑", "↓"}, "help.extend"},
+	{[]string{"Space"}, "help.toggle"},
+	{[]string{"Ctrl", "↑", "↓"}, "help.alone"},
+	{[]string{"Ctrl", "A"}, "help.all"},
 	{[]string{"*"}, "help.siblings"},
 	{[]string{"1", "…", "9"}, "help.levels"},
+	{[]string{"="}, "help.fold"},
 	{[]string{"a", "…", "z"}, "help.type"},
+	{[]string{"Tab", "←", "→"}, "help.titles"},
 	{[]string{"Enter"}, "help.inspect"},
 	{[]string{"/"}, "help.search"},
 	{[]string{"n", "N"}, "help.next"},

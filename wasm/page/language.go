@@ -83,9 +83,7 @@ func (a *app) speak(tag string) {
 		return
 	}
 	a.draw()
-	for _, r := range a.tree.pool {
-		r.node, r.cells, r.tags, r.fit = nil, "", "", "-" // nothing that fits says so
-	}
+	a.tree.forget()
 	a.inspect.forget()
 	a.bar.view = nil
 	a.tree.refresh()

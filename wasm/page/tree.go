@@ -21,6 +21,7 @@ type treeView struct {
 	box     element // scrolls
 	body    element // as tall as all rows
 	pool    []*rowView
+	sticky  *sticky
 	height  float64 // of a row, in CSS pixels
 	head    float64 // of the column titles
 	total   int64   // bytes that count as the whole
@@ -48,6 +49,7 @@ type rowView struct {
 
 func newTreeView(a *app) *treeView {
 	t := &treeView{app: a, view: model.NewView(), box: find(root, "#tree"), body: role("rows")}
+	t.sticky = newSticky(t)
 	on(t.box, "scroll", func(js.Value) { t.draw() })
 	resized := js.FuncOf(func(js.Value, []js.Value) any {
 		t.refresh()
@@ -67,9 +69,7 @@ func newTreeView(a *app) *treeView {
 
 // reset forgets the groups, the filter and the cursor of the file before.
 func (t *treeView) reset() {
-	arranged := t.view.Arranged()
 	t.view, t.touched = model.NewView(), false
-	t.view.Arrange(arranged)
 	find(root, "#filter").Set("value", "")
 	t.box.Set("scrollTop", 0)
 }
@@ -79,20 +79,16 @@ func (t *treeView) set(rows []message.Row) {
 	tree := model.NewTree(rows)
 	pause()
 	t.view.SetBase(t.app.open.base)
+	t.view.Arrange(t.app.columns.arrangement(), nil) // a tab's view may be of before
 	t.view.SetTree(tree)
 	t.total = max(t.app.open.state.NBytes, 1)
-	for _, r := range t.pool {
-		r.node = nil
-	}
-	t.refresh()
+	t.redraw()
 }
 
 func (t *treeView) filter() {
 	matches := role("matches")
 	err := t.view.Filter(value(find(root, "#filter")))
-	for _, r := range t.pool {
-		r.node = nil // other parts of the names are marked
-	}
+	t.forget() // other parts of the names are marked
 	matches.Get("classList").Call("toggle", "wrong", err != nil)
 	t.box.Set("scrollTop", 0)
 	t.refresh()
@@ -137,10 +133,15 @@ func (t *treeView) refresh() {
 
 // redraw fills all rows again.
 func (t *treeView) redraw() {
-	for _, r := range t.pool {
-		r.node = nil
-	}
+	t.forget()
 	t.refresh()
+}
+
+// forget has every row filled anew when it is drawn next.
+func (t *treeView) forget() {
+	for _, r := range append(t.pool[:len(t.pool):len(t.pool)], t.sticky.rows...) {
+		r.node, r.cells, r.tags, r.fit = nil, "", "", "-" // nothing that fits says so
+	}
 }
 
 func (t *treeView) measure() {
@@ -181,6 +182,7 @@ func (t *treeView) draw() {
 		}
 		t.fill(r, row)
 	}
+	t.sticky.draw(top, height)
 	t.markActive()
 }
 
@@ -188,6 +190,11 @@ func (t *treeView) newRow(i int) *rowView {
 	el := clone("t-row")
 	el.SetAttribute("id", "row-"+itoa(i))
 	t.body.AppendChild(el)
+	return viewOf(el)
+}
+
+// viewOf finds the parts of a copy of the row's template.
+func viewOf(el element) *rowView {
 	return &rowView{
 		el: el, style: el.Get("style"), row: -1,
 		name: find(el, ".name"), tag: find(el, ".tag"), typ: find(el, ".c-type bdi"), shape: find(el, ".c-shape bdi"),
@@ -347,9 +354,11 @@ func (t *treeView) reveal() {
 	}
 	top := float64(t.view.Cursor) * t.height
 	from, height := t.box.Get("scrollTop").Float(), t.box.Get("clientHeight").Float()-t.head
+	// The groups around it stay on top and must not cover it.
+	covered := float64(min(int(t.view.Current().Depth), t.sticky.most(height))) * t.height
 	switch {
-	case top < from:
-		t.box.Set("scrollTop", top)
+	case top-covered < from:
+		t.box.Set("scrollTop", top-covered)
 	case top+t.height > from+height:
 		t.box.Set("scrollTop", top+t.height-height)
 	}

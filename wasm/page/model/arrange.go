@@ -28,17 +28,20 @@ type Arrangement struct {
 }
 
 // Arrange is t in another layout; t itself where nothing changes. Folded runs are nodes of their own around their blocks. It
-// takes as much memory as t.
-func (t *Tree) Arrange(a Arrangement) *Tree {
+// takes as much memory as t. breathe, if not nil, is called now and then: it may let others work.
+func (t *Tree) Arrange(a Arrangement, breathe func()) *Tree {
 	if a == (Arrangement{}) || len(t.Nodes) == 0 {
 		return t
 	}
-	out := &Tree{Nodes: make([]Node, 0, len(t.Nodes)+16), Largest: t.Largest}
+	if breathe == nil {
+		breathe = func() {}
+	}
+	out := &Tree{Nodes: make([]Node, 0, len(t.Nodes)+len(t.Nodes)/8+16), Largest: t.Largest, from: make([]int32, 0, len(t.Nodes)+len(t.Nodes)/8+16)}
 	type frame struct {
 		items    []item
 		at, node int32 // next item, and the node around them
 	}
-	stack := []frame{{t.items(0, int32(len(t.Nodes)), a), 0, -1}}
+	stack := []frame{{t.items(0, int32(len(t.Nodes)), a, breathe), 0, -1}}
 	for len(stack) > 0 {
 		f := &stack[len(stack)-1]
 		if int(f.at) == len(f.items) {
@@ -60,22 +63,28 @@ func (t *Tree) Arrange(a Arrangement) *Tree {
 		}
 		id := int32(len(out.Nodes))
 		n.Parent, n.Depth, n.Pos, n.Size, n.End = f.node, int32(len(stack)-1), f.at, int32(len(f.items)), id+1
-		out.Nodes = append(out.Nodes, n)
+		out.from = append(out.from, it.node)
+		if out.Nodes = append(out.Nodes, n); len(out.Nodes)%breath == 0 {
+			breathe()
+		}
 		switch {
 		case it.blocks > 0:
-			stack = append(stack, frame{t.blocks(it, a), 0, id})
+			stack = append(stack, frame{t.blocks(it, a, breathe), 0, id})
 		case n.Kind == Group:
-			stack = append(stack, frame{t.items(it.node+1, t.Nodes[it.node].End, a), 0, id})
+			stack = append(stack, frame{t.items(it.node+1, t.Nodes[it.node].End, a, breathe), 0, id})
 		}
 	}
 	return out
 }
 
+// breath is how many nodes or comparisons lie between two calls of breathe.
+const breath = 2048
+
 // item is a child of a group, or a run of blocks among the children that begins with it.
 type item struct{ node, blocks int32 }
 
 // items are the children between two nodes, as a arranges them.
-func (t *Tree) items(start, end int32, a Arrangement) (out []item) {
+func (t *Tree) items(start, end int32, a Arrangement, breathe func()) (out []item) {
 	for i := start; i < end; i = t.Nodes[i].End {
 		if n := len(out); a.Fold && n > 0 && t.follows(t.lastBlock(out[n-1]), i) {
 			if out[n-1].blocks == 0 {
@@ -86,7 +95,7 @@ func (t *Tree) items(start, end int32, a Arrangement) (out []item) {
 		}
 		out = append(out, item{node: i})
 	}
-	t.sort(out, a)
+	t.sort(out, a, breathe)
 	return out
 }
 
@@ -101,11 +110,11 @@ func (t *Tree) lastBlock(it item) int32 {
 }
 
 // blocks are the nodes of a run.
-func (t *Tree) blocks(it item, a Arrangement) (out []item) {
+func (t *Tree) blocks(it item, a Arrangement, breathe func()) (out []item) {
 	for i, n := it.node, int32(0); n < it.blocks; i, n = t.Nodes[i].End, n+1 {
 		out = append(out, item{node: i})
 	}
-	t.sort(out, a)
+	t.sort(out, a, breathe)
 	return out
 }
 
@@ -150,7 +159,7 @@ func (t *Tree) fold(it item) Node {
 	return Node{Kind: Group, Path: strings.TrimSuffix(first.Path, first.Name) + name, Name: name, Index: -1, Blocks: it.blocks}
 }
 
-func (t *Tree) sort(items []item, a Arrangement) {
+func (t *Tree) sort(items []item, a Arrangement, breathe func()) {
 	if a.Order == ByFile || len(items) < 2 {
 		return
 	}
@@ -168,7 +177,11 @@ func (t *Tree) sort(items []item, a Arrangement) {
 		}
 		return cmp.Compare(size(m.NBytes, x), size(n.NBytes, y))
 	}
+	done := 0
 	slices.SortStableFunc(items, func(x, y item) int {
+		if done++; done%breath == 0 {
+			breathe()
+		}
 		if a.Desc {
 			return by(y, x)
 		}

@@ -41,7 +41,7 @@ func TestFold(t *testing.T) {
 		"layers.4.a.w", "layers.4.a.b", "layers.5.a.w", "layers.5.a.b", "layers.7.a.w", "layers.7.a.b", "layers.08.a.w", "layers.x.a.w",
 		"=steps[0].n", "=steps[1].n", "=steps[2].n")
 	base := NewTree(r)
-	folded := base.Arrange(Arrangement{Fold: true})
+	folded := base.Arrange(Arrangement{Fold: true}, nil)
 	sound(t, folded)
 	check(t, "folded", outline(folded), `
 emb
@@ -98,7 +98,7 @@ steps
 	} {
 		r := rows("0.a.w", "1.a.w", "2.a.w", "3.a.w")
 		change(&r[1])
-		check(t, what, strings.Join(names(NewTree(r).Arrange(Arrangement{Fold: true})), " "), "0 1 2…3")
+		check(t, what, strings.Join(names(NewTree(r).Arrange(Arrangement{Fold: true}, nil)), " "), "0 1 2…3")
 	}
 	// Blocks inside blocks.
 	var nested []string
@@ -107,7 +107,7 @@ steps
 			nested = append(nested, fmt.Sprintf("layers.%d.experts.%d.w", i, j))
 		}
 	}
-	tree := NewTree(rows(nested...)).Arrange(Arrangement{Fold: true})
+	tree := NewTree(rows(nested...)).Arrange(Arrangement{Fold: true}, nil)
 	sound(t, tree)
 	check(t, "nested", outline(tree)[:strings.Index(outline(tree), "\n    1\n")], `
 layers
@@ -146,7 +146,7 @@ func TestSort(t *testing.T) {
 		{Arrangement{Order: ByNumel, Desc: true}, "b layer9 layer10 a2 a10 a1"},
 		{Arrangement{Order: ByType}, "layer10 layer9 a2 a10 a1 b"},
 	} {
-		tree := base.Arrange(c.a)
+		tree := base.Arrange(c.a, nil)
 		sound(t, tree)
 		check(t, fmt.Sprint(c.a), strings.Join(names(tree), " "), c.want)
 		if len(tree.Nodes) != len(base.Nodes) {
@@ -164,7 +164,7 @@ func TestArrangeKeeps(t *testing.T) {
 	v.Reveal(v.Tree.Find("m.1.b", Tensor))
 	want := selected(v)
 	for _, a := range []Arrangement{{Order: ByName, Desc: true}, {Fold: true}, {Order: ByBytes, Fold: true}, {}} {
-		v.Arrange(a)
+		v.Arrange(a, nil)
 		if got := selected(v); len(strings.Fields(got)) != 3 || strings.Count(got, "m.2.") != 2 || !strings.Contains(got, "m.1.b") {
 			t.Errorf("%v: selected %q, want %q", a, got, want)
 		}
@@ -185,7 +185,7 @@ func TestArrangeKeeps(t *testing.T) {
 		}
 	}
 	// A folded run stands for all its blocks.
-	v.Arrange(Arrangement{Fold: true})
+	v.Arrange(Arrangement{Fold: true}, nil)
 	for i := range v.Tree.Nodes {
 		if v.Tree.Nodes[i].Blocks > 0 {
 			v.Reveal(int32(i))
@@ -200,4 +200,28 @@ func TestArrangeKeeps(t *testing.T) {
 	v.SetTree(NewTree(rows("m.0.w", "m.0.b", "m.1.w", "m.1.b", "m.2.w", "m.2.b", "m.last.w", "head.w")))
 	p = v.Picked("")
 	check(t, "patterns beside others", strings.Join(p.Patterns, " "), "m.{0,1,2}.**")
+}
+
+func BenchmarkArrange(b *testing.B) {
+	var paths []string
+	for i := range 200_000 {
+		paths = append(paths, fmt.Sprintf("model.layers.%d.experts.%d.%s", i/2000, i/4%500, []string{"gate.weight", "up.weight", "down.weight", "norm"}[i%4]))
+	}
+	v := NewView()
+	v.SetTree(NewTree(rows(paths...)))
+	for _, a := range []Arrangement{{Order: ByBytes, Desc: true}, {Order: ByName}, {Fold: true}} {
+		b.Run(fmt.Sprint(a), func(b *testing.B) {
+			for b.Loop() {
+				v.Arrange(a, nil)
+				v.Arrange(Arrangement{}, nil)
+			}
+		})
+	}
+	b.Run("select", func(b *testing.B) {
+		for b.Loop() {
+			v.SelectAll()
+			v.Picked("")
+			v.Selected(0)
+		}
+	})
 }

@@ -49,19 +49,53 @@ func (t *Tree) around(i int32) int32 {
 	return p
 }
 
-// keep carries over what the user opened, closed and selected in the tree before. sameRows: only the order is another.
-func (v *View) keep(t *Tree, sameRows bool) {
-	touched := false
+// inFile is what node i is in the tree of the file.
+func (t *Tree) inFile(i int32) int32 {
+	if t.from == nil {
+		return i
+	}
+	return t.from[i]
+}
+
+// moved finds the nodes of one arrangement in another of the same tree, as carry does. A folded run that the other does not
+// have is its first block there.
+func moved(from, to *Tree, nodes int) []int32 {
+	there, runs := make([]int32, nodes), map[int32]int32{}
+	for i := range to.Nodes {
+		if at := to.inFile(int32(i)); to.Nodes[i].Blocks > 0 {
+			runs[at] = int32(i)
+		} else {
+			there[at] = int32(i)
+		}
+	}
+	out := make([]int32, len(from.Nodes))
+	for i := range from.Nodes {
+		at := from.inFile(int32(i))
+		out[i] = there[at]
+		if run, ok := runs[at]; ok && from.Nodes[i].Blocks > 0 {
+			out[i] = run
+		}
+	}
+	return out
+}
+
+// keep carries over what the user opened, closed and selected in the tree before, and answers where the node under the cursor
+// is now. sameRows: only the arrangement is another.
+func (v *View) keep(t *Tree, sameRows bool) (cursor int32) {
+	touched := v.picked || v.Cursor > 0
 	for _, c := range v.choice {
 		touched = touched || c != 0
 	}
 	var ids []int32
-	if touched || v.picked {
+	switch {
+	case sameRows:
+		ids = moved(v.Tree, t, len(v.Base.Nodes))
+	case touched:
 		ids = carry(v.Tree, t)
 	}
 	choice, marked := make([]int8, len(t.Nodes)), make([]bool, len(t.Nodes))
 	for i, id := range ids {
-		if id >= 0 {
+		if id >= 0 && (v.Tree.Nodes[i].Blocks == t.Nodes[id].Blocks || !sameRows) {
 			choice[id], marked[id] = v.choice[i], v.marked[i]
 		}
 	}
@@ -80,6 +114,9 @@ func (v *View) keep(t *Tree, sameRows bool) {
 		}
 		v.on = on
 	}
+	if cursor = -1; ids != nil && v.Current() != nil {
+		cursor = ids[v.Rows[v.Cursor]]
+	}
 	if ids != nil && v.anchor >= 0 {
 		v.anchor = ids[v.anchor]
 	} else {
@@ -87,4 +124,5 @@ func (v *View) keep(t *Tree, sameRows bool) {
 	}
 	v.choice, v.marked, v.counted = choice, marked, false
 	v.Changes++
+	return cursor
 }

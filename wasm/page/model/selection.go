@@ -154,6 +154,16 @@ func (v *View) SelectAll() {
 	}
 }
 
+// Several tells whether more than one leaf is selected.
+func (v *View) Several() bool {
+	n := 0
+	v.EachSelected(func(*message.Row) bool {
+		n++
+		return n < 2
+	})
+	return n > 1
+}
+
 // EachSelected calls f for every selected row, in the order of the tree, until it answers false.
 func (v *View) EachSelected(f func(r *message.Row) bool) {
 	if !v.picked {

@@ -84,3 +84,19 @@ func TestSelection(t *testing.T) {
 	v.SelectRange()
 	v.SelectAll()
 }
+
+func TestPinned(t *testing.T) {
+	v := NewView()
+	v.SetTree(NewTree(rows("a.b.c.d.x", "a.b.c.d.y", "a.b.z", "last")))
+	want := []string{"", "a.b a.b.c a.b.c.d", "a.b a.b.c a.b.c.d", "a a.b", "a a.b", "", "", "", ""}
+	for top, want := range want {
+		var got []string
+		for _, i := range v.Pinned(top, 3) {
+			got = append(got, v.Tree.Nodes[i].Path)
+		}
+		check(t, fmt.Sprint("row ", top, " on top"), strings.Join(got, " "), want)
+	}
+	if got := v.Pinned(2, 0); got != nil {
+		t.Errorf("none are allowed, %v come", got)
+	}
+}

@@ -42,6 +42,8 @@ type Tree struct {
 	Nodes []Node
 	// Largest is the size in bytes of the largest node at the top, the measure of the bars.
 	Largest int64
+
+	from []int32 // of an arranged tree, by node: what it is in the tree of the file, of a folded run its first block
 }
 
 // NewTree groups rows by the dotted parts of their keys. In the path of the mapping that holds a key, a list position
@@ -273,37 +275,6 @@ func (t *Tree) Find(path string, kind Kind) int32 {
 		default:
 			i++
 		}
-	}
-	return -1
-}
-
-// find is the node of another tree that stands where node i of this one does, -1 for none.
-func (t *Tree) find(i int32, in *Tree) int32 {
-	var way []int32
-	for ; i >= 0; i = t.around(i) {
-		way = append(way, i)
-	}
-	at, start, end := int32(-1), int32(0), int32(len(in.Nodes))
-	for k := len(way) - 1; k >= 0; k-- {
-		if at = in.childLike(t.spot(way[k], 0), start, end); at < 0 {
-			return -1
-		}
-		start, end = at+1, in.Nodes[at].End
-	}
-	return at
-}
-
-// childLike is the child between two nodes that has the kind and name of s, also as a block of a folded run.
-func (t *Tree) childLike(s spot, start, end int32) int32 {
-	for i := start; i < end; {
-		if t.spot(i, 0) == s {
-			return i
-		}
-		if t.Nodes[i].Blocks > 0 {
-			i++ // its blocks stand for the children
-			continue
-		}
-		i = t.Nodes[i].End
 	}
 	return -1
 }

@@ -1,6 +1,10 @@
 package model
 
-import "github.com/weightroom/weightroom/wasm/message"
+import (
+	"slices"
+
+	"github.com/weightroom/weightroom/wasm/message"
+)
 
 // fewRows is how many lines a tree may have to be shown with all its groups open.
 const fewRows = 400
@@ -39,41 +43,33 @@ func NewView() *View {
 // SetTree shows t instead. What is open, the filter and the cursor stay as far as the keys are still there.
 func (v *View) SetTree(t *Tree) {
 	v.Base = t
-	v.show(t.Arrange(v.arranged), false)
+	v.show(t.Arrange(v.arranged, nil), false)
 }
 
-// Arrange lays the tree out anew. What is open, the selection and the cursor stay.
-func (v *View) Arrange(a Arrangement) {
-	if a != v.arranged {
+// Arrange lays the tree out anew. What is open, the selection and the cursor stay. breathe is that of Tree.Arrange; the
+// view stays as it is until the end.
+func (v *View) Arrange(a Arrangement, breathe func()) {
+	if a == v.arranged {
+		return
+	}
+	base := v.Base
+	if t := base.Arrange(a, breathe); base == v.Base {
 		v.arranged = a
-		v.show(v.Base.Arrange(a), true)
+		v.show(t, true)
 	}
 }
 
-// Arranged is how the tree is laid out.
-func (v *View) Arranged() Arrangement { return v.arranged }
-
-// InBase is the node of Base that node i of Tree is, of a folded run the group around it; -1 for none.
+// InBase is the node of Base that node i of Tree is, of a folded run its first block; -1 for none.
 func (v *View) InBase(i int32) int32 {
-	if v.Tree == v.Base || i < 0 {
+	if i < 0 {
 		return i
 	}
-	if v.Tree.Nodes[i].Blocks > 0 {
-		i = v.Tree.around(i)
-	}
-	return v.Tree.find(i, v.Base)
+	return v.Tree.inFile(i)
 }
 
 // show puts t in place of the tree; sameRows tells that it has the same leaves in another order.
 func (v *View) show(t *Tree, sameRows bool) {
-	cursor := int32(-1)
-	if v.Current() != nil {
-		if cursor = v.Rows[v.Cursor]; v.Tree.Nodes[cursor].Blocks > 0 && v.Tree.find(cursor, t) < 0 {
-			cursor++ // its first block
-		}
-		cursor = v.Tree.find(cursor, t)
-	}
-	v.keep(t, sameRows)
+	cursor := v.keep(t, sameRows)
 	v.Tree = t
 	v.first = startOpen(t)
 	v.filter()
@@ -233,6 +229,22 @@ func (v *View) rowOf(node int32) int {
 		return lo
 	}
 	return -1
+}
+
+// Pinned are the groups to keep in sight, outermost first, when row top is the first one below the head: those around the
+// first row that they leave uncovered, the innermost ones, at most limit.
+func (v *View) Pinned(top, limit int) []int32 {
+	for n := 0; n <= limit && top >= 0 && top+n < len(v.Rows); n++ {
+		var around []int32
+		for p := v.Tree.Nodes[v.Rows[top+n]].Parent; p >= 0 && len(around) < limit; p = v.Tree.Nodes[p].Parent {
+			around = append(around, p)
+		}
+		if len(around) <= n {
+			slices.Reverse(around)
+			return around
+		}
+	}
+	return nil
 }
 
 // Current is the node under the cursor, nil when there is none.
