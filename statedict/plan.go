@@ -67,7 +67,7 @@ type PlanOptions struct {
 }
 
 // NewPlan lays cp out in format f. Nothing is read but, where that has not happened yet, the local headers of the zip
-// records that are copied. Memory: the segments, a few hundred bytes a tensor.
+// records that are copied. Memory: the segments, a few hundred bytes a tensor. Confirm comes before writing.
 //
 // Errors, all before any byte is written: *UnsupportedError lists every key that f cannot hold, *UnsafeError every name
 // outside PyTorch's weights_only list, *KeyError names that clash, *LimitError views far larger than their storages.
