@@ -82,6 +82,12 @@ func TestSafetyPanel(t *testing.T) {
 				t.Errorf("%s: %+v", row.File, g)
 			}
 		}
+		if box == "globals" {
+			worst := slices.ContainsFunc(got, func(g named) bool { return g.Verdict == "unsafe" })
+			if shown := js[bool](b, `!document.querySelector("[data-action=danger]").hidden`); shown != worst {
+				t.Errorf("%s: the badge beside the name is shown: %t", row.File, shown)
+			}
+		}
 		names += len(have)
 		if !slices.Equal(want, have) {
 			t.Errorf("%s: the page lists %q, the scan %q", row.File, have, want)

@@ -106,6 +106,7 @@ func Run() {
 	a.listenAddress()
 	a.listenTheme()
 	a.listenShrink()
+	a.listenDanger()
 	a.listenSelection()
 	a.listenColumns()
 	a.listenLeave()

@@ -80,12 +80,16 @@ func recentObjects(db js.Value, mode string) js.Value {
 }
 
 // readRecent lists the remembered files, the last one first.
-func readRecent(db js.Value) ([]recentFile, error) {
+func readRecent(db js.Value) (out []recentFile, err error) {
+	defer func() { // a store that is gone throws at once, and what is in it may be anything
+		if p := recover(); p != nil {
+			err = errNoDatabase
+		}
+	}()
 	all, err := request(recentObjects(db, "readonly").Call("getAll"))
 	if err != nil {
 		return nil, err
 	}
-	var out []recentFile
 	for _, r := range list(all) {
 		out = append([]recentFile{{record: r, id: r.Get("id"), name: r.Get("name").String(), size: int64(r.Get("size").Float()), handles: list(r.Get("handles"))}}, out...)
 	}

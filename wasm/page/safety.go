@@ -4,6 +4,7 @@ package page
 
 import (
 	"strings"
+	"syscall/js"
 
 	"github.com/weightroom/weightroom/statedict"
 	"github.com/weightroom/weightroom/wasm/message"
@@ -21,19 +22,21 @@ func (a *app) drawFindings() {
 	for _, s := range w.state.Warnings {
 		list.AppendChild(a.finding(statedict.Finding{Message: s}))
 	}
-	a.drawGlobals(role("globals"), w.about.Scan)
+	worst := a.drawGlobals(role("globals"), w.about.Scan)
+	show(find(root, "[data-action=danger]"), worst == "unsafe")
 	show(role("findings"), list.Get("childElementCount").Int() > 0 || w.about.Scan.Total > 0)
 }
 
-// drawGlobals lists in box what the pickles name, in their order, with what each name could do; nil hides the box.
-func (a *app) drawGlobals(box element, s *message.Scanned) {
+// drawGlobals lists in box what the pickles name, in their order, with what each name could do; nil hides the box. It
+// answers the worst verdict.
+func (a *app) drawGlobals(box element, s *message.Scanned) (worst string) {
 	list := find(box, "ul")
 	clear(list)
 	show(box, s != nil && s.Total > 0)
+	worst = "safe"
 	if s == nil {
-		return
+		return worst
 	}
-	worst := "safe"
 	for i := range s.Globals {
 		g := &s.Globals[i]
 		if g.Verdict == "unsafe" || worst == "safe" {
@@ -51,6 +54,18 @@ func (a *app) drawGlobals(box element, s *message.Scanned) {
 		title = a.text.Count("globals.outside", int64(s.Outside), count(s.Outside))
 	}
 	setText(find(box, ".globals-title"), title)
+	return worst
+}
+
+// listenDanger leads from the badge beside the file's name to the names.
+func (a *app) listenDanger() {
+	on(find(root, "[data-action=danger]"), "click", func(js.Value) {
+		a.showTab("edit")
+		box := role("globals")
+		box.Set("open", true)
+		box.Call("scrollIntoView", map[string]any{"block": "start"})
+		find(box, "summary").Call("focus")
+	})
 }
 
 // global is a line of that list.
