@@ -102,6 +102,7 @@ func (a *app) keepRecent(w *workspace) {
 	if len(w.handles) != len(w.files) || len(w.files) == 0 || a.place.page != "app" {
 		return
 	}
+	defer func() { _ = recover() }() // not every browser's database takes handles
 	var handles []any
 	for _, h := range w.handles {
 		h, err := await(js.Global().Get("Promise").Call("resolve", h))
