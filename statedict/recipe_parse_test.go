@@ -282,7 +282,7 @@ func TestOperationsAreListed(t *testing.T) {
 			t.Errorf("%s has no Optional", op.Name())
 		}
 	}
-	if len(operations) != 15 {
+	if len(operations) != 16 {
 		t.Errorf("%d operations", len(operations))
 	}
 }
