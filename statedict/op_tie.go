@@ -26,7 +26,7 @@ func (o *Tie) apply(e *edit, r *OpReport) (int, error) {
 	}
 	to, ok := at[o.To]
 	if !ok {
-		return 0, e.fail("there is no plain tensor of this name to share", o.To)
+		return 0, e.fail("there is no plain tensor to share under this name:", "", o.To)
 	}
 	first := tensorOf(e.rows[to].value)
 	target := e.storage(first)
@@ -43,10 +43,10 @@ func (o *Tie) apply(e *edit, r *OpReport) (int, error) {
 			continue
 		}
 		if t.DType != first.DType || t.Offset != first.Offset || !slices.Equal(t.Shape, first.Shape) || !slices.Equal(t.Stride, first.Stride) {
-			return 0, e.fail(fmt.Sprintf("differs from %q in dtype, shape, strides or offset", o.To), key)
+			return 0, e.fail(fmt.Sprintf("not like %q in dtype, shape, strides or offset:", o.To), "", key)
 		}
 		if why := differing(&e.storages[id], &e.storages[target]); why != "" {
-			return 0, e.fail(fmt.Sprintf("cannot share the bytes of %q: %s", o.To, why), key)
+			return 0, e.fail(fmt.Sprintf("cannot share the bytes of %q, %s:", o.To, why), "", key)
 		}
 		e.twins = append(slices.Clip(e.twins), twin{key, o.To, e.storages[id], e.storages[target]})
 		n := *t
