@@ -111,7 +111,11 @@ func (a *app) drawReference() {
 	show(role("fit"), shown)
 	a.tree.box.Call("toggleAttribute", "data-comparing", shown)
 	if r.with == nil {
-		sel.Set("selectedIndex", -1)
+		invite := textElement("option", a.text.Text("reference.choose"))
+		invite.SetAttribute("value", "")
+		invite.SetAttribute("hidden", "")
+		sel.AppendChild(invite)
+		sel.Set("value", "")
 		return
 	}
 	sel.Set("value", r.with.Name)
