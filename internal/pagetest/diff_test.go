@@ -98,15 +98,7 @@ func TestDiffCancel(t *testing.T) {
 // A job without a place of its own says how far it is, how fast it goes and how long still, and can be stopped there.
 func TestLongJob(t *testing.T) {
 	b := newTab(t)
-	path := filepath.Join(t.TempDir(), "large.safetensors")
-	src := largeHeader(t)
-	if err := os.WriteFile(path, src.head, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Truncate(path, src.size); err != nil {
-		t.Skip("the file system has no sparse files of this size: ", err)
-	}
-	b.choose(path)
+	b.choose(large(t))
 	b.wait("ready")
 	b.more()
 	b.click("cast")

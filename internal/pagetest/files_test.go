@@ -52,6 +52,17 @@ func write(t *testing.T, name string, data []byte) string {
 	return path
 }
 
+// large writes the file of largeHeader, all holes behind its header.
+func large(t *testing.T) string {
+	t.Helper()
+	src := largeHeader(t)
+	path := write(t, "large.safetensors", src.head)
+	if err := os.Truncate(path, src.size); err != nil {
+		t.Skip("the file system has no sparse files of this size: ", err)
+	}
+	return path
+}
+
 func fixture(name string) string {
 	path, err := filepath.Abs(filepath.Join("..", "..", "testdata", name))
 	if err != nil {

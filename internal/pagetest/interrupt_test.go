@@ -116,15 +116,7 @@ func TestQuota(t *testing.T) {
 // The worker dies in the middle of an export: the page says so, nothing is left under the name, and the file comes back.
 func TestCrashWhileSaving(t *testing.T) {
 	b := newTab(t)
-	path := filepath.Join(t.TempDir(), "large.safetensors")
-	src := largeHeader(t)
-	if err := os.WriteFile(path, src.head, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Truncate(path, src.size); err != nil {
-		t.Skip("the file system has no sparse files of this size: ", err)
-	}
-	b.choose(path)
+	b.choose(large(t))
 	b.wait("ready")
 	b.edit("strip-prefix", "prefix", "module.")
 	js[bool](b, "("+picker+", true)")

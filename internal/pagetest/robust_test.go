@@ -123,15 +123,7 @@ func TestLargeFile(t *testing.T) {
 // A long export can be stopped, and the page goes on. The file gives no checksums, so saving it as a zip reads all of it.
 func TestCancel(t *testing.T) {
 	b := newTab(t)
-	path := filepath.Join(t.TempDir(), "large.safetensors")
-	src := largeHeader(t)
-	if err := os.WriteFile(path, src.head, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Truncate(path, src.size); err != nil {
-		t.Skip("the file system has no sparse files of this size: ", err)
-	}
-	b.choose(path)
+	b.choose(large(t))
 	b.wait("ready")
 	b.click("export")
 	b.pick("torch")
