@@ -17,17 +17,8 @@ import (
 	"github.com/weightroom/weightroom/wasm/message"
 )
 
-// roomy is how much the heap may grow between two collections, in percent; near memoryLimit, in bytes, they come sooner.
-// There is one thread, so a collection stops everything: opening 100,000 keys is a third faster this way.
-const (
-	roomy       = 400
-	memoryLimit = 384 << 20
-)
-
 // Run answers messages for ever. Jobs run one after the other, in the order they came.
 func Run() {
-	debug.SetGCPercent(roomy)
-	debug.SetMemoryLimit(memoryLimit)
 	w := &worker{session: NewSession(), breath: &blob.Breath{}, jobs: make(chan *job, 64), files: map[int][]input{}, saved: map[int]*statedict.Plan{}, choices: map[gpu.Mode]gpu.Choice{}}
 	js.Global().Set("onmessage", js.FuncOf(func(_ js.Value, args []js.Value) any {
 		w.hear(args[0].Get("data"))
