@@ -1,7 +1,8 @@
 #!/bin/sh
 # Opens a file of 100,000 tensors in each container with weightroom, with real PyTorch and with netron's reader, and prints one
 # table. Times are the best of three whole processes, in seconds; the ratio is to weightroom. PyTorch reads the tensors as well:
-# it cannot list without. Needs /usr/bin/python3 with torch; netron needs npm and node.
+# it cannot list without. Needs /usr/bin/python3 with torch; netron needs node, and npm or WEIGHTROOM_NETRON, the folder source/ of
+# a checkout.
 set -eu
 cd "$(dirname "$0")/.."
 python=${WEIGHTROOM_PYTHON:-/usr/bin/python3}
@@ -19,8 +20,8 @@ torch.save(sd, folder + '/legacy.pth', _use_new_zipfile_serialization=False)
 PY
 go build -o "$dir/weightroom" ./cmd/weightroom
 
-netron=
-if command -v npm >/dev/null && command -v node >/dev/null && (cd "$dir" && npm install --silent --no-audit --no-fund netron >/dev/null 2>&1); then
+netron=${WEIGHTROOM_NETRON:+$WEIGHTROOM_NETRON/view.js}
+if [ -z "$netron" ] && command -v npm >/dev/null && command -v node >/dev/null && (cd "$dir" && npm install --silent --no-audit --no-fund netron >/dev/null 2>&1); then
 	netron=$(find "$dir/node_modules/netron" -name view.js | head -n 1)
 fi
 cat >"$dir/netron.mjs" <<'JS'
@@ -80,4 +81,4 @@ for kind in zip legacy; do
 		printf '%-8s %-12s %10.10s %8s\n' "$kind" "${row%%=*}" "$seconds" "$ratio"
 	done
 done
-[ -n "$netron" ] || echo "bench-open: netron was not run: npm or node is missing, or the package could not be installed"
+[ -n "$netron" ] || echo "bench-open: netron was not run: npm or node is missing, or the package could not be installed; WEIGHTROOM_NETRON can name its source"
