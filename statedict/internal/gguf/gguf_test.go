@@ -351,6 +351,9 @@ func FuzzGGUF(f *testing.F) {
 			return
 		}
 		for _, x := range h.Tensors {
+			if x.Size == 0 && x.Begin == 0 {
+				continue // behind a header that nothing follows, not even its padding
+			}
 			if x.Begin < 0 || x.Size < 0 || x.Begin > int64(len(b))-h.DataOff || x.Size > int64(len(b))-h.DataOff-x.Begin {
 				t.Fatalf("%q: %+v", b, x)
 			}
