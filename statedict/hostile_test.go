@@ -5,7 +5,6 @@ import (
 	"context"
 	"io"
 	"os"
-	"path/filepath"
 	"runtime"
 	"testing"
 	"time"
@@ -48,16 +47,9 @@ func TestHostile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rows, err := hostiletest.Read("../testdata/hostile")
+	rows, err := hostiletest.All("../testdata")
 	if err != nil {
 		t.Fatal(err)
-	}
-	if dir := os.Getenv("WEIGHTROOM_CORPUS"); dir != "" {
-		more, err := hostiletest.Read(filepath.Join(dir, "hostile"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		rows = append(rows, more...)
 	}
 	limit := 2 * time.Second
 	if runtime.GOOS == "js" {

@@ -87,23 +87,6 @@ func (d *document) outcome(t *testing.T) *hostiletest.Outcome {
 	return o
 }
 
-// hostileRows are the project's own hostile files and those of the corpus.
-func hostileRows(t *testing.T) []hostiletest.Row {
-	t.Helper()
-	rows, err := hostiletest.Read("../../testdata/hostile")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if dir := os.Getenv("WEIGHTROOM_CORPUS"); dir != "" {
-		more, err := hostiletest.Read(filepath.Join(dir, "hostile"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		rows = append(rows, more...)
-	}
-	return rows
-}
-
 // Every hostile file, in a process of its own for ls, scan, verify and show: the verdict, codes, tensors and globals that its
 // manifest asks for, within memory and time, without a crash.
 func TestHostile(t *testing.T) {
@@ -113,7 +96,11 @@ func TestHostile(t *testing.T) {
 	}
 	var slow, fat worst
 	classes := map[string]map[string]int{}
-	for _, row := range hostileRows(t) {
+	rows, err := hostiletest.All("../../testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range rows {
 		for _, command := range []string{"ls", "scan", "verify"} {
 			p := runProcess(t, command, "--json", row.Path())
 			if p.wall > row.MaxTime { // a busy machine gets one more try

@@ -29,6 +29,22 @@ type Row struct {
 // Path is where the file lies.
 func (r *Row) Path() string { return filepath.Join(r.Dir, r.File) }
 
+// All reads the project's own manifest, in testdata/hostile, and that of the corpus where WEIGHTROOM_CORPUS names one.
+func All(testdata string) ([]Row, error) {
+	rows, err := Read(filepath.Join(testdata, "hostile"))
+	if err != nil {
+		return nil, err
+	}
+	if dir := os.Getenv("WEIGHTROOM_CORPUS"); dir != "" {
+		more, err := Read(filepath.Join(dir, "hostile"))
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, more...)
+	}
+	return rows, nil
+}
+
 // Read reads DIR/MANIFEST.tsv, whose first line names the columns. Without limits in it, those of threats.md hold.
 func Read(dir string) ([]Row, error) {
 	f, err := os.Open(filepath.Join(dir, "MANIFEST.tsv"))

@@ -386,6 +386,13 @@ func (b *tab) dark(on bool) {
 	command(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: value}}})
 }
 
+// speak chooses the language of the page, "en" or "zh-Hant".
+func (b *tab) speak(lang string) {
+	b.Helper()
+	b.str("(l => { if (l.value !== $1) { l.value = $1; l.dispatchEvent(new Event('change', {bubbles: true})) } })(document.querySelector('[data-field=language]'))", lang)
+	b.until("document.documentElement.lang === $1", lang)
+}
+
 func (b *tab) size(width, height int64) {
 	b.Helper()
 	command(b, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: width, Height: height, DeviceScaleFactor: scale, Mobile: width < 500})

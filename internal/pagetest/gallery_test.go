@@ -24,8 +24,7 @@ func TestGallery(t *testing.T) {
 		for _, look := range looks {
 			b.dark(look.dark)
 			b.size(look.width, look.height)
-			b.str("(l => { if (l.value !== $1) { l.value = $1; l.dispatchEvent(new Event('change', {bubbles: true})) } })(document.querySelector('[data-field=language]'))", look.lang)
-			b.until("document.documentElement.lang === $1", look.lang)
+			b.speak(look.lang)
 			open()
 			if look.width < 500 && view != "" {
 				press("[data-action=" + view + "]")()

@@ -200,7 +200,7 @@ func TestMapPhone(t *testing.T) {
 		t.Error("the page is wider than the phone")
 	}
 	b.shot("map-phone")
-	b.str("(l => { l.value = 'zh-Hant'; l.dispatchEvent(new Event('change', {bubbles: true})) })(document.querySelector('[data-field=language]'))")
+	b.speak("zh-Hant")
 	b.until("document.querySelector('.strip-head h2').innerText === '在檔案中' && document.querySelector('.map-crumbs button').innerText === '所有張量'")
 	b.size(1280, 800)
 	b.shot("map-zh-Hant")
