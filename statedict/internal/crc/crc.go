@@ -1,7 +1,7 @@
 // Package crc computes CRC-32 (IEEE), the sum of zip records.
 //
 // It is hash/crc32 but for WebAssembly, where that package has no instruction to use and takes eight bytes at a time;
-// sixteen are a third faster there. Combine joins the sums of neighbouring runs, so that they can be computed apart.
+// sixteen are a third faster there.
 package crc
 
 import "hash/crc32"
@@ -33,40 +33,4 @@ func slicing16(crc uint32, p []byte) uint32 {
 		crc = t[0][byte(crc)^b] ^ crc>>8
 	}
 	return ^crc
-}
-
-// Combine gives the sum of two runs joined, from the sums of each and the length of the second in bytes.
-func Combine(first, second uint32, secondLen int64) uint32 {
-	// Appending zero bytes is a linear map of the sum's 32 bits; squaring the map doubles their number.
-	var even, odd [32]uint32
-	odd[0] = crc32.IEEE
-	for i := 1; i < 32; i++ {
-		odd[i] = 1 << (i - 1) // one zero bit
-	}
-	square(&even, &odd) // two
-	square(&odd, &even) // four
-	for n := secondLen; n > 0; n >>= 1 {
-		square(&even, &odd) // a byte, then doubled with each bit of the length
-		odd = even
-		if n&1 != 0 {
-			first = apply(&even, first)
-		}
-	}
-	return first ^ second
-}
-
-func apply(m *[32]uint32, v uint32) uint32 {
-	sum := uint32(0)
-	for i := 0; v != 0; i, v = i+1, v>>1 {
-		if v&1 != 0 {
-			sum ^= m[i]
-		}
-	}
-	return sum
-}
-
-func square(out, m *[32]uint32) {
-	for i := range m {
-		out[i] = apply(m, m[i])
-	}
 }

@@ -1,12 +1,6 @@
 package shards
 
-import (
-	"fmt"
-	"math"
-	"math/bits"
-	"slices"
-	"strings"
-)
+import "slices"
 
 // Item is one key to be placed.
 type Item struct {
@@ -70,55 +64,4 @@ func closeShard(done []Shard, s Shard, at []int) []Shard {
 		at[i] = len(done)
 	}
 	return append(done, s)
-}
-
-// units are the size suffixes in lower case, with the b that may follow each left out.
-var units = map[string]uint64{
-	"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12,
-	"ki": 1 << 10, "mi": 1 << 20, "gi": 1 << 30, "ti": 1 << 40,
-}
-
-// ParseSize reads a size in bytes: "5GB" is 5*10^9, "5GiB" is 5*2^30, "1.5 MB", "4096". Case does not matter; bits do not
-// exist. The result is at least 1.
-func ParseSize(text string) (int64, error) {
-	bad := fmt.Errorf("size %s: expected a number and B, KB, MB, GB, TB, KiB, MiB, GiB or TiB", quote(text))
-	rest := strings.TrimSpace(text)
-	digits, scale, point := uint64(0), uint64(1), false
-	n := 0
-	for ; n < len(rest); n++ {
-		c := rest[n]
-		if c == '.' && !point && n > 0 {
-			point = true
-			continue
-		}
-		if c-'0' > 9 {
-			break
-		}
-		if digits > (math.MaxUint64-9)/10 || point && scale > 1e9 {
-			return 0, fmt.Errorf("size %s: too many digits", quote(text))
-		}
-		digits = digits*10 + uint64(c-'0')
-		if point {
-			scale *= 10
-		}
-	}
-	if n == 0 || rest[n-1] == '.' {
-		return 0, bad
-	}
-	unit, ok := units[strings.TrimSuffix(strings.ToLower(strings.TrimSpace(rest[n:])), "b")]
-	if !ok {
-		return 0, bad
-	}
-	hi, lo := bits.Mul64(digits, unit)
-	if hi >= scale {
-		return 0, fmt.Errorf("size %s: above 2^63-1 bytes", quote(text))
-	}
-	size, _ := bits.Div64(hi, lo, scale)
-	if size > math.MaxInt64 {
-		return 0, fmt.Errorf("size %s: above 2^63-1 bytes", quote(text))
-	}
-	if size == 0 {
-		return 0, fmt.Errorf("size %s: less than one byte", quote(text))
-	}
-	return int64(size), nil
 }

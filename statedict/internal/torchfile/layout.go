@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
-	"unicode/utf8"
 )
 
 // LayoutRecord is a record to be written, stored.
@@ -234,22 +233,4 @@ func (l *Layout) appendEntry(b []byte, i int, size int64, crc func(i int) uint32
 		}
 	}
 	return b
-}
-
-// ArchiveName is the folder that torch.save gives the records of a file that it writes to path: the base name up to its
-// last dot. Where torch writes through a stream, which it does for names that are not ASCII, it is "archive".
-func ArchiveName(path string) string {
-	base := path[strings.LastIndexAny(path, `/\`)+1:]
-	if i := strings.LastIndexByte(base, '.'); i >= 0 {
-		base = base[:i]
-	}
-	if base == "" {
-		return "archive"
-	}
-	for i := 0; i < len(base); i++ {
-		if base[i] >= utf8.RuneSelf {
-			return "archive"
-		}
-	}
-	return base
 }

@@ -188,13 +188,3 @@ func TestLayoutRefuses(t *testing.T) {
 		}
 	}
 }
-
-func TestArchiveName(t *testing.T) {
-	for path, want := range map[string]string{
-		"dir/model.v1.pt": "model.v1", `c:\x.tar.gz`: "x.tar", "noext": "noext", "a.": "a", "..pt": ".", ".pt": "archive", "modèle.pt": "archive", "": "archive",
-	} {
-		if got := ArchiveName(path); got != want {
-			t.Errorf("%q: %q, want %q", path, got, want)
-		}
-	}
-}
