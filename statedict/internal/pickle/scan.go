@@ -191,12 +191,17 @@ const (
 	costTensor = 200 // a plain one, or a storage
 	costTorch  = 640 // other results of torch's functions
 	costGlobal = 200 // once per name
+	costName   = 8   // a byte of it: lists, findings and messages repeat it
 	costSparse = 100 // a memo slot outside the pages
 	costUsed   = 64  // a slot that is read: an entry of the VM's map
 )
 
-// A MARK costs the VM as much time as ten other opcodes.
-const markOpcodes = 10
+// A MARK costs the VM as much time as ten other opcodes. The digits of an integer cost time that grows with the square of its
+// length: those of 16 bytes are counted as one opcode more.
+const (
+	markOpcodes = 10
+	digitBytes  = 16
+)
 
 // costOfCall is what the result of a call costs.
 func costOfCall(g *GlobalRef) int64 {
