@@ -196,6 +196,9 @@ func (s *pickleScan) streams(c *torchfile.Cursor, record string, most int) error
 		}
 		if rep := s.op.walked[pickleAt{s.src, -1, base}]; rep != nil && record == "" {
 			s.pickle(nil, rep, record, base, 0)
+			if rep.Failed { // opening has said so
+				return nil
+			}
 			if _, err := c.Skip(int64(rep.Len)); err != nil {
 				return nil
 			}

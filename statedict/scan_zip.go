@@ -32,7 +32,7 @@ func (s *pickleScan) zip() error {
 		if err := s.op.ctx.Err(); err != nil {
 			return err
 		}
-		if rep := s.op.walked[pickleAt{s.src, i, 0}]; rep != nil && int64(rep.Len) == rec.Size {
+		if rep := s.op.walked[pickleAt{s.src, i, 0}]; rep != nil && (rep.Failed || int64(rep.Len) == rec.Size) {
 			s.pickle(nil, rep, a.FullName(i), 0, 0)
 			continue
 		}
@@ -67,6 +67,7 @@ func (s *pickleScan) record(a *torchfile.Archive, i int) error {
 	if err != nil {
 		return fail(err)
 	}
+	defer r.Close()
 	head := make([]byte, 128)
 	n, err := io.ReadFull(r, head)
 	head = head[:n]

@@ -32,6 +32,8 @@ type Report struct {
 	Inside []Inside
 	// InsideOver tells that there were more than the maxInside listed.
 	InsideOver bool
+	// Failed tells that the walk ended in an error.
+	Failed bool
 }
 
 // kind is what is known of a stack entry without running anything.
@@ -169,7 +171,7 @@ func newScanner(lim *Limits) *scanner {
 func (s *scanner) extend(p []byte) *Error {
 	s.p = p
 	err := s.run()
-	s.report.Len = s.pos
+	s.report.Len, s.report.Failed = s.pos, err != nil
 	return err
 }
 
