@@ -77,6 +77,7 @@ type panel interface {
 	submit()
 	close() bool    // false: it is busy
 	action() string // the data-action that opened it
+	speak()         // writes it in the language of the page, which is another now
 }
 
 // Run draws the page and never returns.
