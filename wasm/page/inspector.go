@@ -20,7 +20,7 @@ type inspector struct {
 	app    *app
 	el     element // of the row on show; nil for none
 	node   *model.Node
-	row    *message.Row // nil for a group
+	row    *message.Row // nil for a group that is no object itself
 	req    message.ItemRequest
 	turn   int                // rows shown so far; answers for an earlier one are dropped
 	cancel context.CancelFunc // of what is being read for this row
@@ -49,18 +49,20 @@ func (a *app) inspectRow() {
 		return
 	}
 	row := node.Row
+	if node.Self != nil {
+		row = node.Self
+	}
 	in.row = row
 	in.el = clone("t-inspector")
 	role("inspector-body").AppendChild(in.el)
 	setText(find(in.el, ".inspect-path bdi"), a.shown(node.Path))
-	objects := false
-	if row == nil {
-		if objects = in.drawGroup(node); !objects {
-			in.busy(false)
-			return
-		}
-	} else {
-		in.fact(find(in.el, ".facts"), "type", model.Visible(row.Type))
+	if row != nil {
+		name := map[bool]string{true: "object", false: "type"}[row.Kind == message.Object]
+		in.fact(find(in.el, ".facts"), name, model.Visible(row.Type))
+	}
+	if node.Kind == model.Group && !in.drawGroup(node) && row == nil {
+		in.busy(false)
+		return
 	}
 	if row != nil && row.Kind == message.Tensor {
 		in.fact(find(in.el, ".facts"), "shape", model.Shape(row.Shape))

@@ -4,6 +4,7 @@ package page
 
 import (
 	"strconv"
+	"strings"
 	"syscall/js"
 
 	"github.com/weightroom/weightroom/wasm/message"
@@ -277,6 +278,9 @@ func (t *treeView) fillNode(r *rowView, n *model.Node) {
 			shape, params, size = "", "", ""
 		} else if typ == "" {
 			typ = text.Text("row.mixed")
+		}
+		if n.Self != nil {
+			typ = n.Self.Type[strings.LastIndexByte(n.Self.Type, '.')+1:]
 		}
 		if n.Blocks > 0 {
 			tag, title = text.Text("row.blocks", "n", count(int(n.Blocks))), text.Text("row.blocks.title")
