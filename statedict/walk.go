@@ -368,6 +368,14 @@ func (cp *Checkpoint) StateDicts() []StateDict {
 	return out
 }
 
+// TypeName is the entry's dtype: torch's name, or the format's own where torch has none ("Q8_0").
+func (e *Entry) TypeName() string {
+	if e.Info != nil && e.Info.Code != "" {
+		return e.Info.Code
+	}
+	return e.DType.String()
+}
+
 // ByteLen is the number of bytes of the entry's elements; for composites the sum of the parts.
 func (e *Entry) ByteLen() int64 {
 	if e.Storage == NoStorage && e.Info != nil && len(e.Info.Parts) > 0 {
