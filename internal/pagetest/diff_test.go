@@ -6,6 +6,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
 	"github.com/weightroom/weightroom/statedict"
 )
 
@@ -50,8 +53,33 @@ func TestDiffView(t *testing.T) {
 	}
 	b.set("[data-field=diff-filter]", "")
 	// A row leads to the tree.
+	b.do(chromedp.Focus(chromedp.CSS("[data-role=diff-rows] tr:last-child .diff-key")))
 	b.pressAt("[data-role=diff-rows] tr:last-child .diff-key")
 	b.until("document.querySelector('.row.current')?.dataset.path === 'state_dict.module.fc.weight'")
+	b.inspected("state_dict.module.fc.weight")
+	// The tree and the table go together: the line of the row with the cursor is marked, of a group those below it.
+	marked := func() string {
+		return b.str("[...document.querySelectorAll('[data-role=diff-rows] tr.marked')].map(r => r.querySelector('bdi').innerText).join()")
+	}
+	if got := marked(); got != "module.fc.weight" {
+		t.Errorf("marked after a press in the table: %q", got)
+	}
+	b.keys(kb.ArrowUp)
+	b.until("document.querySelector('.row.current')?.dataset.path === 'state_dict.module.bn.bias'")
+	if got := marked(); got != "module.bn.bias" {
+		t.Errorf("marked after an arrow over what only the other file has: %q", got)
+	}
+	b.selectRow("state_dict.module.bn.weight")
+	if got := marked(); got != "" {
+		t.Errorf("%q is marked for a key without differences", got)
+	}
+	b.do(chromedp.Focus(chromedp.CSS("#tree")))
+	b.keys(kb.ArrowLeft)
+	b.until("document.querySelector('.row.current')?.dataset.path === 'state_dict.module.bn'")
+	if got := marked(); got != "module.bn.bias,module.bn.beta" {
+		t.Errorf("marked for a group: %q", got)
+	}
+	b.shot("diff-marked")
 	// An edit compares anew.
 	b.edit("rename", "from", "module.bn.bias", "to", "module.bn.beta")
 	b.until("document.querySelectorAll('[data-role=diff-rows] tr').length === 1")

@@ -21,6 +21,7 @@ type differ struct {
 	query string
 	busy  bool
 	pace  model.Pace
+	lines []diffLine // on show
 }
 
 // maxDiffRows is how many rows the table draws; a filter shows the others.
@@ -87,7 +88,7 @@ func (a *app) compareFiles(values bool) {
 			a.drawDiff()
 			return err
 		},
-		fail: func(err error) { a.showError(a.text.Text("reference.failed"), err) },
+		fail: func(err error) { a.showError(err, "reference.failed") },
 	})
 }
 
@@ -141,12 +142,15 @@ func (a *app) drawDiff() {
 	show(find(root, "[data-action=compare-values]"), !d.got.Compared && !d.busy)
 	body := role("diff-rows")
 	clear(body)
+	d.lines = nil
 	shown, total := 0, 0
 	for i := range d.got.Rows {
 		if r := &d.got.Rows[i]; d.lets(r) {
 			if total++; shown < maxDiffRows {
 				shown++
-				body.AppendChild(a.diffRow(r))
+				line := diffLine{path: d.got.Prefix + r.Key, here: r.Kind != "there", el: a.diffRow(r)}
+				d.lines = append(d.lines, line)
+				body.AppendChild(line.el)
 			}
 		}
 	}
@@ -184,7 +188,7 @@ func (d *differ) lets(r *message.DiffRow) bool {
 	return true
 }
 
-// diffRow is a line of the table. A key that the open file has leads to its row in the tree.
+// diffRow is a line of the table. One of a key that the open file has leads to its row in the tree.
 func (a *app) diffRow(r *message.DiffRow) element {
 	tr := clone("t-diff")
 	tr.SetAttribute("data-kind", r.Kind)
@@ -194,7 +198,7 @@ func (a *app) diffRow(r *message.DiffRow) element {
 		key.Call("replaceWith", find(key, "bdi").Underlying())
 	} else {
 		path := a.diff.got.Prefix + r.Key
-		on(key, "click", func(js.Value) { a.goTo(path) })
+		on(tr, "click", func(js.Value) { a.goTo(path) })
 	}
 	say := func(text, class string) {
 		if what.Get("childElementCount").Int() > 0 {
@@ -234,8 +238,10 @@ func (a *app) diffRow(r *message.DiffRow) element {
 	return tr
 }
 
-// listenDiff sets the search of the table up.
+// listenDiff sets the table up: its search, and that it goes with the tree.
 func (a *app) listenDiff() {
+	a.tree.onSelect = append(a.tree.onSelect, a.markDiff)
+	on(role("diff-rows"), "keydown", a.keyDiff)
 	on(find(root, "[data-field=diff-filter]"), "input", func(ev js.Value) {
 		a.diff.query = ev.Get("target").Get("value").String()
 		a.drawDiff()

@@ -25,6 +25,8 @@ type exporter struct {
 	roots   []string // what the format can't hold
 	saving  bool
 	pace    model.Pace
+	plan    *message.Planned // the last one
+	saved   func()           // draws what came of the last export; nil for none since the form was changed
 }
 
 // endings is the usual ending of a file of each format.
@@ -78,6 +80,16 @@ func (e *exporter) close() bool {
 	return true
 }
 
+// speak writes the form in the language of the page. labelAll has been over its fixed texts.
+func (e *exporter) speak() {
+	if e.plan != nil {
+		e.drawPlan(e.plan, e.problem)
+	}
+	if e.saved != nil {
+		e.saved()
+	}
+}
+
 func (e *exporter) formatChanged() {
 	name := value(e.name)
 	for _, ending := range endings {
@@ -106,6 +118,7 @@ func (e *exporter) changed() {
 	}
 	e.asked++
 	turn, req := e.asked, e.request()
+	e.saved = nil
 	show(find(e.el, ".saved"), false)
 	setText(find(e.el, "[data-action=close-panel]"), e.app.text.Text("action.cancel"))
 	go func() {
@@ -123,7 +136,7 @@ func (e *exporter) changed() {
 
 func (e *exporter) drawPlan(p *message.Planned, err error) {
 	a := e.app
-	e.problem = err
+	e.plan, e.problem = p, err
 	e.drawRefusal(err)
 	facts, findings := find(e.el, ".facts"), find(e.el, ".findings")
 	clear(facts)
@@ -225,7 +238,7 @@ func (e *exporter) submit() {
 		},
 		fail: func(err error) {
 			if a.panel != panel(e) {
-				a.showError(a.text.Text("error.save"), err)
+				a.showError(err, "error.save")
 				return
 			}
 			a.drawProblem(find(e.el, ".preview-error"), err)
@@ -272,16 +285,22 @@ func (e *exporter) save(ctx context.Context, req message.PlanRequest, target *ta
 	if name == "" {
 		name = out.Files[0].Name
 	}
-	saved := find(e.el, ".saved")
-	setText(find(saved, "span"), a.text.Text(text, "name", model.Visible(name), "size", model.Bytes(total)))
+	e.saved = func() { e.drawSaved(a.text.Text(text, "name", model.Visible(name), "size", model.Bytes(total)), &out) }
+	e.saved()
+	return nil
+}
+
+// drawSaved says that the file is written, and what its casts cost.
+func (e *exporter) drawSaved(done string, out *message.Exported) {
+	text, saved := e.app.text, find(e.el, ".saved")
+	setText(find(saved, "span"), done)
 	show(saved, true)
-	setText(find(e.el, "[data-action=close-panel]"), a.text.Text("action.close"))
+	setText(find(e.el, "[data-action=close-panel]"), text.Text("action.close"))
 	e.drawRoad(&out.Road)
 	if c := out.Cast; c.Overflowed+c.Flushed+c.NaNs > 0 {
-		msg := a.text.Text("export.cast", "overflowed", model.Number(c.Overflowed), "flushed", model.Number(c.Flushed), "nans", model.Number(c.NaNs))
-		find(e.el, ".findings").AppendChild(a.finding(statedict.Finding{Message: msg}))
+		msg := text.Text("export.cast", "overflowed", model.Number(c.Overflowed), "flushed", model.Number(c.Flushed), "nans", model.Number(c.NaNs))
+		find(e.el, ".findings").AppendChild(e.app.finding(statedict.Finding{Message: msg}))
 	}
-	return nil
 }
 
 func (e *exporter) drawProgress(p message.Progress) {

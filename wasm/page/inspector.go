@@ -8,6 +8,7 @@ import (
 	"syscall/js"
 	"time"
 
+	"github.com/weightroom/weightroom/statedict"
 	"github.com/weightroom/weightroom/wasm/message"
 	"github.com/weightroom/weightroom/wasm/page/model"
 )
@@ -20,7 +21,7 @@ type inspector struct {
 	app    *app
 	el     element // of the row on show; nil for none
 	node   *model.Node
-	row    *message.Row // nil for a group
+	row    *message.Row // nil for a group that is no object itself
 	req    message.ItemRequest
 	turn   int                // rows shown so far; answers for an earlier one are dropped
 	cancel context.CancelFunc // of what is being read for this row
@@ -49,18 +50,24 @@ func (a *app) inspectRow() {
 		return
 	}
 	row := node.Row
+	if node.Self != nil {
+		row = node.Self
+	}
 	in.row = row
 	in.el = clone("t-inspector")
 	role("inspector-body").AppendChild(in.el)
-	setText(find(in.el, ".inspect-path bdi"), a.shown(node.Path))
-	objects := false
-	if row == nil {
-		if objects = in.drawGroup(node); !objects {
-			in.busy(false)
-			return
-		}
-	} else {
-		in.fact(find(in.el, ".facts"), "type", model.Visible(row.Type))
+	path := a.shown(node.Path)
+	if node.Path == "" {
+		path = a.nameOf(node)
+	}
+	setText(find(in.el, ".inspect-path bdi"), path)
+	if row != nil {
+		name := map[bool]string{true: "object", false: "type"}[row.Kind == message.Object]
+		in.fact(find(in.el, ".facts"), name, model.Visible(row.Type))
+	}
+	if node.Kind == model.Group && !in.drawGroup(node) && row == nil {
+		in.busy(false)
+		return
 	}
 	if row != nil && row.Kind == message.Tensor {
 		in.fact(find(in.el, ".facts"), "shape", model.Shape(row.Shape))
@@ -243,11 +250,13 @@ func (in *inspector) describe(d *message.Description) {
 	if d.Class != "" {
 		in.fact(facts, "class", model.Visible(d.Class))
 	}
-	if d.Device != "" {
-		in.fact(facts, "device", model.Visible(d.Device))
+	if a.open.ofTorch() { // other formats have no such notions
+		if d.Device != "" {
+			in.fact(facts, "device", model.Visible(d.Device))
+		}
+		in.fact(facts, "grad", yes(d.Grad))
+		in.fact(facts, "parameter", yes(d.Parameter))
 	}
-	in.fact(facts, "grad", yes(d.Grad))
-	in.fact(facts, "parameter", yes(d.Parameter))
 	if d.Storage != "" {
 		in.fact(facts, "storage", model.Visible(d.Storage)+" · "+model.Bytes(d.Bytes))
 	}
@@ -273,6 +282,15 @@ func (in *inspector) describe(d *message.Description) {
 	in.drawSharers(d)
 	in.offerArray(d)
 	show(find(in.el, ".heat-stored"), d.Translated)
+}
+
+// ofTorch tells whether the file holds what torch says of a tensor beside its values.
+func (w *workspace) ofTorch() bool {
+	switch statedict.Format(w.about.Format) {
+	case statedict.Safetensors, statedict.GGUF, statedict.NPZ, statedict.NPY:
+		return false
+	}
+	return true
 }
 
 // drawSharers links the rows that have bytes of the same storage.

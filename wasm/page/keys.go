@@ -242,6 +242,7 @@ var shortcuts = []struct {
 	{[]string{"Alt", "PgUp", "PgDn"}, "help.tab"},
 	{[]string{"Ctrl", "Z", "⇧"}, "help.undo"},
 	{[]string{"Alt", "↑", "↓"}, "help.step"},
+	{[]string{"↑", "↓"}, "help.diff"},
 	{[]string{"Esc"}, "help.escape"},
 	{[]string{"?"}, "help.help"},
 }

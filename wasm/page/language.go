@@ -63,10 +63,10 @@ func (a *app) listenLanguage(now string) {
 	on(sel, "change", func(js.Value) { a.speak(value(sel)) })
 }
 
-// speak shows everything in another language. What is open stays open, but for a form.
+// speak shows everything in another language. What is open stays open, and an open form keeps what was filled in.
 func (a *app) speak(tag string) {
 	c, err := texts.Load(tag)
-	if err != nil || !a.closePanel() {
+	if err != nil {
 		return
 	}
 	remember(tag)
@@ -76,13 +76,22 @@ func (a *app) speak(tag string) {
 	a.adaptTexts()
 	a.labelAll()
 	a.drawPrivacy()
-	a.hideError()
+	if a.told != nil {
+		a.told()
+	}
+	if a.noted != nil {
+		a.noted()
+		a.nameOffers()
+	}
 	a.drawStatus("")
 	if a.open == nil {
 		a.drawRecent()
 		return
 	}
 	a.draw()
+	if a.panel != nil {
+		a.panel.speak()
+	}
 	a.tree.forget()
 	a.inspect.forget()
 	a.bar.view = nil

@@ -16,12 +16,9 @@ func (a *app) loss() {
 		return
 	}
 	w, turn := a.open, o.asked
-	box := find(o.el, ".loss")
-	say := func(text string) {
-		show(box, true)
-		setText(find(box, "p"), text)
-	}
-	say(a.text.Text("loss.counting"))
+	line := find(o.el, ".loss")
+	show(line, true)
+	setText(find(line, "p"), a.text.Text("loss.counting"))
 	req := message.PreviewRequest{Handle: w.about.Handle, Recipe: o.before(), Step: model.Only(w.state.At, o.op())}
 	a.run(job{
 		work: func(ctx context.Context) error {
@@ -32,18 +29,27 @@ func (a *app) loss() {
 			if turn != o.asked {
 				return err
 			}
-			if err != nil {
-				show(box, false)
-				return err
+			if err == nil {
+				o.lost = &got
 			}
-			text := "loss.some"
-			if got.Overflowed+got.Flushed+got.NaNs == 0 {
-				text = "loss.none"
-			}
-			say(a.text.Text(text, "elements", model.Number(got.Elements), "overflowed", model.Number(got.Overflowed),
-				"flushed", model.Number(got.Flushed), "nans", model.Number(got.NaNs)))
-			return nil
+			o.drawLoss()
+			return err
 		},
 		fail: func(err error) { a.drawProblem(find(o.el, ".preview-error"), err) },
 	})
+}
+
+// drawLoss says what was counted; nothing where the form says something else by now.
+func (o *operation) drawLoss() {
+	box := find(o.el, ".loss")
+	show(box, o.lost != nil)
+	if o.lost == nil {
+		return
+	}
+	text := "loss.some"
+	if o.lost.Overflowed+o.lost.Flushed+o.lost.NaNs == 0 {
+		text = "loss.none"
+	}
+	setText(find(box, "p"), o.app.text.Text(text, "elements", model.Number(o.lost.Elements), "overflowed", model.Number(o.lost.Overflowed),
+		"flushed", model.Number(o.lost.Flushed), "nans", model.Number(o.lost.NaNs)))
 }

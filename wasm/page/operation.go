@@ -17,13 +17,15 @@ const settle = 60 * time.Millisecond
 
 // operation is the form of an edit, with what it would do.
 type operation struct {
-	app    *app
-	spec   *model.Spec
-	el     element
-	fields []element // the labels, in the order of spec.Fields
-	asked  int       // previews asked for; older answers are dropped
-	edits  int       // the step that this replaces, 1-based; 0 for a new one
-	start  model.Op  // what it was opened with; its Lists stay as they are
+	app     *app
+	spec    *model.Spec
+	el      element
+	fields  []element     // the labels, in the order of spec.Fields
+	asked   int           // previews asked for; older answers are dropped
+	edits   int           // the step that this replaces, 1-based; 0 for a new one
+	start   model.Op      // what it was opened with; its Lists stay as they are
+	outcome func()        // draws the last preview, or why the step was refused
+	lost    *message.Lost // what the cast on show would lose, once that was counted
 }
 
 // openOperation opens the form of an operation, or closes it if it is open.
@@ -54,14 +56,12 @@ func (a *app) openForm(start model.Op, edits int) {
 	}
 	spec := start.Spec
 	o := &operation{app: a, spec: spec, el: clone("t-operation"), edits: edits, start: start}
-	setText(find(o.el, ".panel-about"), a.text.Text("op."+spec.Action+".about"))
-	if edits > 0 {
-		setText(find(o.el, "[data-action=apply]"), a.text.Text("step.replace"))
-	}
 	for _, f := range spec.Fields {
 		o.addField(f, start.Values[f.Name])
 	}
-	o.suggest()
+	show(find(o.el, "[data-action=loss]"), spec.Action == "cast")
+	o.outcome = func() { o.drawPreview(&message.Previewed{}, true) }
+	o.speak()
 	a.openPanel(o, o.el)
 	first := find(o.fields[0], ".control")
 	first.Focus()
@@ -69,60 +69,6 @@ func (a *app) openForm(start model.Op, edits int) {
 		first.Call("select")
 	}
 	o.changed()
-}
-
-// addField adds the control for a field.
-func (o *operation) addField(f model.Field, start string) {
-	a := o.app
-	template := "t-field"
-	switch {
-	case f.File:
-		template = "t-other"
-	case f.Choices != nil:
-		template = "t-choice"
-	case f.Flag:
-		template = "t-flag"
-	}
-	label := clone(template)
-	setText(find(label, ".field-name"), a.text.Text("field."+f.Name))
-	if name := "field." + f.Name + "." + o.spec.Action; a.text.Has(name) {
-		setText(find(label, ".field-hint"), a.text.Text(name))
-	}
-	in := find(label, ".control")
-	in.SetAttribute("data-field", f.Name)
-	switch {
-	case f.File:
-		a.drawOthers(in, true)
-		if start != "" {
-			in.Set("value", start)
-		}
-	case f.Choices != nil:
-		for _, c := range f.Choices {
-			text := c
-			if name := "choice." + o.spec.Action + "." + c; a.text.Has(name) {
-				text = a.text.Text(name)
-			}
-			opt := textElement("option", text)
-			opt.SetAttribute("value", c)
-			in.AppendChild(opt)
-		}
-		if start != "" {
-			in.Set("value", start)
-		}
-	case f.Flag:
-		in.Set("checked", start == "true")
-	case o.start.Lists[f.Name] != nil:
-		n := len(o.start.Lists[f.Name])
-		in.Set("value", a.text.Count("field.list", int64(n), count(n)))
-		in.Set("readOnly", true)
-	default:
-		in.Set("value", start)
-	}
-	for _, typ := range []string{"input", "change"} {
-		on(in, typ, func(js.Value) { o.changed() })
-	}
-	find(o.el, ".fields").AppendChild(label)
-	o.fields = append(o.fields, label)
 }
 
 // openPanel shows a form below the buttons.
@@ -166,43 +112,19 @@ func (o *operation) close() bool {
 	return true
 }
 
-// suggest offers the prefixes that the file has.
-func (o *operation) suggest() {
-	chips := find(o.el, ".chips")
-	if o.spec.Action == "cast" && o.start.Values == nil {
-		for _, r := range model.Casts {
-			b := textElement("button", o.app.text.Text("cast."+r.Text))
-			b.SetAttribute("type", "button")
-			b.SetClass("chip words")
-			on(b, "click", func(js.Value) {
-				for i, f := range o.spec.Fields {
-					find(o.fields[i], ".control").Set("value", r.Values[f.Name])
-				}
-				o.changed()
-			})
-			chips.AppendChild(b)
-		}
-		show(chips, true)
+// speak writes the form in the language of the page; what was filled in stays.
+func (o *operation) speak() {
+	text := o.app.text
+	setText(find(o.el, ".panel-about"), text.Text("op."+o.spec.Action+".about"))
+	if o.edits > 0 {
+		setText(find(o.el, "[data-action=apply]"), text.Text("step.replace"))
 	}
-	show(find(o.el, "[data-action=loss]"), o.spec.Action == "cast")
-	if o.spec.Action != "strip-prefix" && o.spec.Action != "extract" {
-		return
+	for i, f := range o.spec.Fields {
+		o.nameField(f, o.fields[i])
 	}
-	for _, s := range model.Prefixes(o.app.open.rows, o.app.open.state.At, 4) {
-		b := textElement("button", "")
-		b.SetAttribute("type", "button")
-		b.SetClass("chip")
-		b.AppendChild(textElement("bdi", model.Visible(s.Value)))
-		b.AppendChild(textElement("span", o.app.keys(s.Keys)))
-		on(b, "click", func(js.Value) {
-			in := find(o.fields[0], ".control")
-			in.Set("value", s.Value)
-			in.Focus()
-			o.changed()
-		})
-		chips.AppendChild(b)
-	}
-	show(chips, chips.Get("childElementCount").Int() > 0)
+	o.suggest()
+	o.outcome()
+	o.drawLoss()
 }
 
 // op is what the form says now.
@@ -233,12 +155,15 @@ func (o *operation) changed() {
 	}
 	o.asked++
 	turn := o.asked
+	o.lost = nil
+	o.drawLoss()
 	for _, label := range o.fields {
 		o.markField(label, "")
 	}
 	op := o.op()
 	if op.Empty() != "" {
-		o.drawPreview(&message.Previewed{}, true)
+		o.outcome = func() { o.drawPreview(&message.Previewed{}, true) }
+		o.outcome()
 		return
 	}
 	w := a.open
@@ -256,7 +181,8 @@ func (o *operation) changed() {
 		if err != nil {
 			got.Error = message.FromError(err)
 		}
-		o.drawPreview(&got, false)
+		o.outcome = func() { o.drawPreview(&got, false) }
+		o.outcome()
 	}()
 }
 
@@ -300,17 +226,6 @@ func (a *app) nothing(e *message.Error) string {
 	return strings.TrimSpace(msg + " " + hint)
 }
 
-// markField says below a field what is wrong with it; "" puts its hint back.
-func (o *operation) markField(label element, problem string) {
-	label.Get("classList").Call("toggle", "wrong", problem != "")
-	if problem == "" {
-		if name := "field." + find(label, ".control").GetAttribute("data-field") + "." + o.spec.Action; o.app.text.Has(name) {
-			problem = o.app.text.Text(name)
-		}
-	}
-	setText(find(label, ".field-hint"), problem)
-}
-
 // submit makes the operation a step of the recipe.
 func (o *operation) submit() {
 	a, op := o.app, o.op()
@@ -333,12 +248,15 @@ func (o *operation) submit() {
 	},
 		func(err error) {
 			if a.panel != panel(o) {
-				a.showError(a.text.Text("error.failed"), err)
+				a.showError(err, "error.failed")
 				return
 			}
 			o.asked++ // a preview on its way would hide this
-			setText(find(o.el, ".preview-line"), "")
-			a.drawProblem(find(o.el, ".preview-error"), err)
+			o.outcome = func() {
+				setText(find(o.el, ".preview-line"), "")
+				a.drawProblem(find(o.el, ".preview-error"), err)
+			}
+			o.outcome()
 		},
 		func() {
 			if a.panel == panel(o) {

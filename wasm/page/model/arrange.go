@@ -121,7 +121,7 @@ func (t *Tree) blocks(it item, a Arrangement, breathe func()) (out []item) {
 // follows tells whether group j is numbered behind group i and holds the same: the same names below it, dtypes and shapes.
 func (t *Tree) follows(i, j int32) bool {
 	a, b := &t.Nodes[i], &t.Nodes[j]
-	if a.Kind != Group || b.Kind != Group || a.End-i != b.End-j || a.NBytes != b.NBytes {
+	if a.Kind != Group || b.Kind != Group || a.End-i != b.End-j || a.NBytes != b.NBytes || a.class() != b.class() {
 		return false
 	}
 	m, ok := number(a.Name)
@@ -131,7 +131,7 @@ func (t *Tree) follows(i, j int32) bool {
 	}
 	for k := int32(1); k < a.End-i; k++ {
 		a, b := &t.Nodes[i+k], &t.Nodes[j+k]
-		if a.Kind != b.Kind || a.Name != b.Name || a.Type != b.Type || a.End-i != b.End-j {
+		if a.Kind != b.Kind || a.Name != b.Name || a.Type != b.Type || a.End-i != b.End-j || a.class() != b.class() {
 			return false
 		}
 		if a.Row != nil && (!slices.Equal(a.Row.Shape, b.Row.Shape) || (a.Row.Flags^b.Row.Flags)&message.Bad != 0) {
@@ -139,6 +139,14 @@ func (t *Tree) follows(i, j int32) bool {
 		}
 	}
 	return true
+}
+
+// class is the Python type of a group that is an object, "" for any other node.
+func (n *Node) class() string {
+	if n.Self == nil {
+		return ""
+	}
+	return n.Self.Type
 }
 
 // number is the number that a name is: "7" or "[7]".

@@ -100,13 +100,11 @@ func (v *View) keep(t *Tree, sameRows bool) (cursor int32) {
 		}
 	}
 	if !sameRows {
-		leaves := 0
+		rows := int32(0)
 		for i := range t.Nodes {
-			if t.Nodes[i].Kind != Group {
-				leaves++
-			}
+			rows = max(rows, t.Nodes[i].Index+1)
 		}
-		on := make([]bool, leaves)
+		on := make([]bool, rows)
 		for i, id := range ids {
 			if n := &v.Tree.Nodes[i]; id >= 0 && n.Kind != Group && v.on[n.Index] {
 				on[t.Nodes[id].Index] = true

@@ -38,7 +38,7 @@ func (v *View) filter() {
 	if v.search == nil && v.Only == nil {
 		v.shown = nil
 		for i := range v.Tree.Nodes {
-			if v.Tree.Nodes[i].Kind != Group {
+			if v.Tree.Nodes[i].Index >= 0 {
 				v.Matches++
 			}
 		}
@@ -47,6 +47,9 @@ func (v *View) filter() {
 	v.shown = make([]bool, len(v.Tree.Nodes))
 	for i := range v.Tree.Nodes {
 		n := &v.Tree.Nodes[i]
+		if n.Self != nil {
+			n = &Node{Kind: Object, Path: n.Path, Name: n.Name, Row: n.Self, Type: n.Self.Type}
+		}
 		if n.Kind == Group || v.search != nil && !v.search.Match(n) || v.Only != nil && !v.Only(n) {
 			continue
 		}

@@ -63,6 +63,11 @@ func (p *Picked) Fit(s *Spec) *Op {
 		o := withList(s.Action, "match", p.Patterns)
 		return &o
 	}
+	if s.Action == "tie" && len(p.List) > 1 {
+		o := withList(s.Action, "keys", p.List[1:])
+		o.Values["to"] = p.List[0]
+		return &o
+	}
 	if s.Action == "cast" {
 		return nil // by its own button it is meant for all keys
 	}

@@ -21,8 +21,12 @@ type Picked struct {
 	IsGroup  bool  // or the group Name, which is the start of its keys without the last dot
 	Name     string
 	Patterns []string // match these keys and no other of the mapping; nil where a key is no text
+	List     []string // these keys one by one, in the order on show; nil where they are many or no text
 	Objects  []string // paths of what else is selected, for DropObjects
 }
+
+// manyKeys are too many to name one by one.
+const manyKeys = 200
 
 // picker reads a selection. Its counts stand by node, of what is in front of it.
 type picker struct {
@@ -91,6 +95,9 @@ func (k *picker) count() (p Picked) {
 			k.onKeys[i+1]++
 			p.Keys++
 			p.Name = key
+			if p.List = append(p.List, key); len(p.List) > manyKeys {
+				p.List = p.List[:manyKeys]
+			}
 			last := key[strings.LastIndexByte(key, '.')+1:]
 			k.alike = k.alike && (p.Keys == 1 || last == k.last)
 			k.last = last
@@ -98,6 +105,9 @@ func (k *picker) count() (p Picked) {
 	}
 	p.IsKey = p.Rows == 1 && p.Keys == 1
 	p.Whole = p.Keys == int(all)
+	if p.Keys > manyKeys || !utf8.ValidString(strings.Join(p.List, "")) {
+		p.List = nil
+	}
 	return p
 }
 

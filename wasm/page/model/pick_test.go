@@ -173,3 +173,29 @@ func checkpointOf(t *testing.T, keys []string) *statedict.Checkpoint {
 	}
 	return cp
 }
+
+// A tie starts with the first selected key and those that follow; one key, or keys without end, leave the form empty.
+func TestTieFits(t *testing.T) {
+	v := NewView()
+	v.SetTree(NewTree(rows("a.w", "a.b", "c, d")))
+	choose(t, v, "a.b", "a.w", "c, d")
+	p := v.Picked("")
+	if got := p.Fit(SpecOf("tie")); got == nil || string(got.Step()) != `{"tie":{"to":"a.w","keys":["a.b","c, d"]}}` {
+		t.Errorf("fits %v", got)
+	}
+	choose(t, v, "a.b")
+	p = v.Picked("")
+	if got := p.Fit(SpecOf("tie")); got != nil {
+		t.Errorf("one key fits %s", got.Step())
+	}
+	var many []string
+	for i := range manyKeys + 1 {
+		many = append(many, fmt.Sprint("k", i))
+	}
+	v = NewView()
+	v.SetTree(NewTree(rows(many...)))
+	v.SelectAll()
+	if p := v.Picked(""); p.List != nil {
+		t.Errorf("%d keys by name", len(p.List))
+	}
+}

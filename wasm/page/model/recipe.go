@@ -32,13 +32,14 @@ type Field struct {
 	Choices  []string
 	File     bool
 	Flag     bool // true or left out
+	Blank    bool // nothing is a value as well
 }
 
 // Specs are the operations, in the order of their buttons.
 var Specs = []*Spec{
 	{Action: "keep", Name: "keep", Fields: []Field{{Name: "match", List: true}}},
 	{Action: "drop", Name: "drop", Fields: []Field{{Name: "match", List: true}}},
-	{Action: "rename", Name: "rename", Fields: []Field{{Name: "from"}, {Name: "to"}}},
+	{Action: "rename", Name: "rename", Fields: []Field{{Name: "from"}, {Name: "to", Blank: true}}},
 	{Action: "strip-prefix", Name: "strip_prefix", Fields: []Field{{Name: "prefix", List: true}}},
 	{Action: "add-prefix", Name: "add_prefix", Fields: []Field{{Name: "prefix"}, {Name: "match", List: true, Optional: true}}},
 	{Action: "extract", Name: "extract", Fields: []Field{{Name: "prefix"}}},
@@ -48,6 +49,7 @@ var Specs = []*Spec{
 	{Action: "set-device", Name: "set_device", Fields: []Field{{Name: "device"}, match}},
 	{Action: "set-requires-grad", Name: "set_requires_grad", Fields: []Field{{Name: "value", Choices: []string{"false", "true"}}, match}},
 	{Action: "unshare", Name: "unshare", Fields: []Field{{Name: "match", List: true}}},
+	{Action: "tie", Name: "tie", Fields: []Field{{Name: "to"}, {Name: "keys", List: true}}},
 	{Action: "compact", Name: "compact", Fields: []Field{match}},
 	DropObjects,
 	{Action: "set-metadata", Name: "set_metadata", Fields: []Field{{Name: "key"}, {Name: "text", Optional: true}}},
@@ -90,10 +92,10 @@ func SpecOf(action string) *Spec {
 	return nil
 }
 
-// Empty is the first field that must be filled and isn't; "" when the form is complete. A rename's target may be empty.
+// Empty is the first field that must be filled and isn't; "" when the form is complete.
 func (o Op) Empty() string {
 	for _, f := range o.Spec.Fields {
-		if !f.Optional && !f.Flag && o.Values[f.Name] == "" && (f.Name != "to" || f.Choices != nil) {
+		if !f.Optional && !f.Flag && !f.Blank && o.Values[f.Name] == "" {
 			return f.Name
 		}
 	}

@@ -23,15 +23,16 @@ type Node struct {
 	Path   string // of a group: the leading parts its children share
 	Name   string // the last part
 	Row    *message.Row
-	Index  int32 // of Row in the list of rows; -1 for a group
-	Parent int32 // index, -1 at the top
-	End    int32 // index behind the last descendant
-	Depth  int32 // 0 at the top
-	Pos    int32 // 1-based position among its siblings
-	Size   int32 // how many siblings there are, itself included
-	Blocks int32 // of a folded run: how many groups alike it stands for, which are its children; else 0
-	Keys   int32 // tensors in it
-	NBytes int64 // of those tensors
+	Self   *message.Row // of a group that is itself an object of a class with its attributes in it: its row; else nil
+	Index  int32        // of Row, or of Self, in the list of rows; -1 for another group
+	Parent int32        // index, -1 at the top
+	End    int32        // index behind the last descendant
+	Depth  int32        // 0 at the top
+	Pos    int32        // 1-based position among its siblings
+	Size   int32        // how many siblings there are, itself included
+	Blocks int32        // of a folded run: how many groups alike it stands for, which are its children; else 0
+	Keys   int32        // tensors in it
+	NBytes int64        // of those tensors
 	Numel  int64
 	Type   string // dtype, Python type, or of a group the dtype all its tensors have; "" when they differ
 }
@@ -59,7 +60,8 @@ func NewTree(rows []message.Row) *Tree {
 
 // draft is a node while the order of the tree is not known yet.
 type draft struct {
-	row               *message.Row
+	row               *message.Row // nil for a group
+	self              *message.Row // of a group that is an object as well
 	index             int32
 	path, name        string
 	first, last, next int32
@@ -103,12 +105,35 @@ func (b *builder) add(r *message.Row, index int32) {
 		}
 		n := b.group(at, r.Path[start:end])
 		if n < 0 {
+			n = b.unfold(at, r.Path[:end])
+		}
+		if n < 0 {
 			n = b.append(at, draft{path: r.Path[:end], name: r.Path[start:end]})
 		}
 		b.trail = append(b.trail, step{n, end})
 		at, start = n, afterPart(r.Path, end)
 	}
+	if r.Kind == message.Object {
+		if g := b.group(at, r.Path[start:]); g >= 0 && b.nodes[g].path == r.Path && b.nodes[g].self == nil {
+			b.nodes[g].self, b.nodes[g].index = r, index
+			return
+		}
+	}
 	b.append(at, draft{row: r, index: index, path: r.Path, name: r.Path[start:]})
+}
+
+// unfold makes the object at a path the group of what follows it, which is in it; -1 where the last child of parent is no such
+// object.
+func (b *builder) unfold(parent int32, path string) int32 {
+	n := b.nodes[parent].last
+	if n < 0 || b.nodes[n].path != path || b.nodes[n].row == nil || b.nodes[n].row.Kind != message.Object {
+		return -1
+	}
+	b.nodes[n].self, b.nodes[n].row = b.nodes[n].row, nil
+	if b.nodes[parent].children > few {
+		b.index(parent, n)
+	}
+	return n
 }
 
 // few is up to how many children are looked through one by one; those of larger groups go into the index.
@@ -217,7 +242,10 @@ func (b *builder) flatten() *Tree {
 }
 
 func (b *builder) node(d int32) Node {
-	n := Node{Kind: Group, Path: b.nodes[d].path, Name: b.nodes[d].name, Row: b.nodes[d].row, Index: -1}
+	n := Node{Kind: Group, Path: b.nodes[d].path, Name: b.nodes[d].name, Row: b.nodes[d].row, Self: b.nodes[d].self, Index: -1}
+	if n.Self != nil {
+		n.Index = b.nodes[d].index
+	}
 	if n.Row == nil {
 		return n
 	}
@@ -262,13 +290,13 @@ func numel(shape []int64) int64 {
 	return n
 }
 
-// Find is the node with that path and kind, -1 for none.
+// Find is the node with that path and kind, -1 for none. A group that is an object counts as either.
 func (t *Tree) Find(path string, kind Kind) int32 {
 	// Every node on the way has a path that path begins with, so all other branches are skipped whole.
 	for i := int32(0); i < int32(len(t.Nodes)); {
 		n := &t.Nodes[i]
 		switch {
-		case n.Path == path && n.Kind == kind && n.Blocks == 0:
+		case n.Path == path && (n.Kind == kind || n.Self != nil && kind == Object) && n.Blocks == 0:
 			return i
 		case n.Kind == Group && n.Blocks == 0 && !strings.HasPrefix(path, n.Path):
 			i = n.End
