@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -36,7 +37,8 @@ func runProcess(t *testing.T, args ...string) process {
 		t.Fatal(err)
 	}
 	var out, errOut bytes.Buffer
-	cmd := &exec.Cmd{Path: exe, Args: append([]string{"weightroom"}, args...), Env: os.Environ(), Stdout: &out, Stderr: &errOut}
+	peak := filepath.Join(t.TempDir(), "peak")
+	cmd := &exec.Cmd{Path: exe, Args: append([]string{"weightroom"}, args...), Env: append(os.Environ(), peakFile+"="+peak), Stdout: &out, Stderr: &errOut}
 	start := time.Now()
 	err = cmd.Run()
 	p := process{exit: cmd.ProcessState.ExitCode(), out: out.Bytes(), err: errOut.Bytes(), wall: time.Since(start)}
@@ -47,6 +49,11 @@ func runProcess(t *testing.T, args ...string) process {
 	p.mib = int64(usage.Maxrss) >> 10
 	if runtime.GOOS == "darwin" {
 		p.mib >>= 10
+	}
+	if told, err := os.ReadFile(peak); err == nil {
+		if kib, err := strconv.ParseInt(string(told), 10, 64); err == nil {
+			p.mib = kib >> 10
+		}
 	}
 	if s := string(p.err); strings.Contains(s, "panic") || strings.Contains(s, "goroutine ") || strings.Contains(s, "fatal error") {
 		t.Errorf("%q: a crash: %.500s", args, s)
