@@ -1,6 +1,10 @@
 package pagetest
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/weightroom/weightroom/statedict"
+)
 
 // looks are the ways a screen is seen.
 var looks = []struct {
@@ -65,9 +69,14 @@ func TestGallery(t *testing.T) {
 	b.other(fixture("state_dict.pth"))
 	b.until("!document.querySelector('[data-role=fit]').hidden")
 	see("recipe", "tab-edit", func() { b.str("document.querySelector('[data-role=steps]').scrollIntoView()") }, nothing)
+	b.other(write(t, "finetuned.pth", nativeAs(t, fixture("state_dict.pth"), `{"recipe":1,"steps":[{"cast":{"to":"float16","match":"fc.*"}},{"rename":{"from":"bn.bias","to":"bn.beta"}}]}`, statedict.TorchZip, "finetuned")))
 	see("differences", "tab-keys", func() {
 		b.pressAt("[data-action=differences]")
 		b.wait("ready")
+		b.pressAt("[data-action=compare-values]")
+		b.until("!document.querySelector('[data-action=diff-values]').hidden")
+		b.wait("ready")
+		b.pressAt("[data-role=diff-rows] .diff-key")
 	}, func() { b.pressAt("[data-action=diff-close]") })
 	b.choose(fixture("hostile/12-exec-loads-twice.pth"))
 	see("safety", "tab-edit", press("[data-action=danger]"), nothing)
