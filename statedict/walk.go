@@ -453,6 +453,15 @@ func containerObject(path string, n pickle.Value) (Object, bool) {
 	return Object{Path: path, Type: pickle.TypeName(n), Value: []any{}, HasValue: true}, true
 }
 
+// DictPath is the path of the mapping that a recipe without at works on; "" is the root, also where there is none.
+func (cp *Checkpoint) DictPath() string {
+	path, _, _, err := findDict(cp, "", false)
+	if err != nil {
+		return ""
+	}
+	return path
+}
+
 // ModuleVersions is the _metadata of the state dict at path dict, in file order: module path and version. Entries without
 // a whole-number version are left out.
 func (cp *Checkpoint) ModuleVersions(dict string) (paths []string, versions []int64) {

@@ -65,7 +65,11 @@ func (l *Listing) WriteJSON(out io.Writer) error {
 		n++
 	}
 	b = append(b, "],\n \"module_versions\": {"...)
-	paths, versions := l.cp.ModuleVersions(l.at)
+	dict := l.at
+	if !l.narrowed {
+		dict = l.cp.DictPath()
+	}
+	paths, versions := l.cp.ModuleVersions(dict)
 	for i, p := range paths {
 		b = comma(b, i, "")
 		b = AppendString(b, p)
