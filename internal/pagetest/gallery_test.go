@@ -42,10 +42,13 @@ func TestGallery(t *testing.T) {
 		b.dark(false)
 		b.size(1280, 800)
 	}
+	b.until("document.documentElement.hasAttribute('data-offline')")
+	dismiss := press("[data-action=dismiss-notice]") // it would lie on the picture
+	dismiss()
 	see("welcome", "", nothing, nothing)
 	press("[data-action=example]")()
 	b.wait("ready")
-	b.str("document.querySelector('[data-action=dismiss-notice]').click()")
+	dismiss()
 	see("tree", "tab-keys", nothing, nothing)
 	see("help", "", press("[data-action=help]"), press("[data-action=close-help]"))
 	see("operation", "tab-edit", func() {
@@ -79,6 +82,7 @@ func TestGallery(t *testing.T) {
 		b.pressAt("[data-role=diff-rows] .diff-key")
 	}, func() { b.pressAt("[data-action=diff-close]") })
 	b.choose(fixture("hostile/12-exec-loads-twice.pth"))
+	dismiss()
 	see("safety", "tab-edit", press("[data-action=danger]"), nothing)
 	b.choose(write(t, "broken.pth", []byte("nothing")))
 	b.wait("error")
