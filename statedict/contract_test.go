@@ -91,6 +91,20 @@ func TestMetadataOfOutputs(t *testing.T) {
 	}
 }
 
+// A name that safetensors.torch.save_model left out as tied is not silently lost on the way back.
+func TestTiedNameOnTheWayBack(t *testing.T) {
+	cp, _ := fixtureRow(t, "state_dict.pth")
+	cp = apply(t, cp, `{set_metadata: {head.weight: fc.weight, author: me}}`)
+	p, err := statedict.NewPlan(cp, statedict.TorchZip, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{`"head.weight" was tied to "fc.weight" and only the metadata names it: the output does not have it`, `metadata that torch-zip has no place for is left out: "author"`}
+	if !slices.Equal(p.Report.Warnings, want) {
+		t.Errorf("warnings %q", p.Report.Warnings)
+	}
+}
+
 // TestShardLimitOfOneFile: a torch output that its limit leaves in one file holds objects as any other does.
 func TestShardLimitOfOneFile(t *testing.T) {
 	cp, _ := fixtureRow(t, "dataparallel_sgd.pth")

@@ -99,10 +99,20 @@ func (s *diffSide) of(cp *statedict.Checkpoint) (*statedict.Checkpoint, error) {
 	return edited, err
 }
 
-// hintDiff says how to compare two files that have no key in common because one of them keeps its weights in a mapping.
+// hintDiff says how to compare two files whose weights have no key in common.
 func (e *env) hintDiff(d *statedict.Diff, cps [2]*statedict.Checkpoint) {
-	if e.quiet || len(d.OnlyInA) == 0 || len(d.OnlyInB) == 0 || len(d.OnlyInA) < len(cps[0].Entries) || len(d.OnlyInB) < len(cps[1].Entries) {
+	if e.quiet || len(d.OnlyInA) == 0 || len(d.OnlyInB) == 0 {
 		return
+	}
+	only := make(map[string]bool, len(d.OnlyInA))
+	for _, k := range d.OnlyInA {
+		only[k] = true
+	}
+	dict := cps[0].DictPath()
+	for i := range cps[0].Entries {
+		if entry := &cps[0].Entries[i]; entry.Dict == dict && !only[entry.Path()] {
+			return
+		}
 	}
 	var flags []string
 	for i, name := range []string{"a", "b"} {
@@ -110,9 +120,9 @@ func (e *env) hintDiff(d *statedict.Diff, cps [2]*statedict.Checkpoint) {
 			flags = append(flags, fmt.Sprintf("--at-%s %s", name, path))
 		}
 	}
-	hint := "no key is in both; --strip-prefix-a and --strip-prefix-b take prefixes off"
+	hint := "no key of the weights is in both; --strip-prefix-a and --strip-prefix-b take prefixes off"
 	if len(flags) > 0 {
-		hint = "no key is in both; compare the weights alone: " + strings.Join(flags, " ")
+		hint = "no key of the weights is in both; compare them alone: " + strings.Join(flags, " ")
 	}
 	fmt.Fprintf(e.err, "hint: %s\n", listing.Escape(hint))
 }
