@@ -53,7 +53,7 @@ func Main(args []string, in io.Reader, out, errOut io.Writer) int {
 		e.in = &stdin{ctx: ctx, r: in}
 	}
 	root := e.root()
-	root.SetArgs(joinBools(args))
+	root.SetArgs(joinWords(args))
 	if name, ok := noCommand(root, args); ok {
 		return e.report(unknownCommand(root, name), wantsJSON(args))
 	}
