@@ -315,12 +315,12 @@ func (a *app) fetch(ctx context.Context, w *workspace) error {
 			return err
 		}
 	}
-	if w.rows, err = message.DecodeRows(got.rows); err != nil {
+	if w.rows, err = message.DecodeRows(got.rows, breathing()); err != nil {
 		return err
 	}
 	w.base = w.rows
 	if w.recipe.Done > 0 || w.recipe.HasAt {
-		if w.base, err = message.DecodeRows(unedited); err != nil {
+		if w.base, err = message.DecodeRows(unedited, breathing()); err != nil {
 			return err
 		}
 	}
@@ -329,6 +329,20 @@ func (a *app) fetch(ctx context.Context, w *workspace) error {
 
 // pause lets the browser draw between two long pieces of work.
 func pause() { time.Sleep(time.Millisecond) }
+
+// slice is how long work may go on until the browser has its turn.
+const slice = 12 * time.Millisecond
+
+// breathing pauses when a slice is over. Only for goroutines of one's own: a handler of an event must not wait.
+func breathing() model.Breathe {
+	since := time.Now()
+	return func() {
+		if time.Since(since) > slice {
+			pause()
+			since = time.Now()
+		}
+	}
+}
 
 // edit changes the recipe, asks for the result and shows it. If that fails the recipe stays as it was.
 func (a *app) edit(change func(r *model.Recipe) bool, fail func(error), done func()) {
@@ -350,7 +364,7 @@ func (a *app) edit(change func(r *model.Recipe) bool, fail func(error), done fun
 		if err != nil {
 			return err
 		}
-		rows, err := message.DecodeRows(got.rows)
+		rows, err := message.DecodeRows(got.rows, breathing())
 		if err != nil {
 			return err
 		}

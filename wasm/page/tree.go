@@ -17,16 +17,17 @@ const overscan = 6
 // treeView draws the rows that are in sight. Its elements are made once and refilled: row r is always drawn by element
 // r modulo their number, so scrolling by one row refills one element.
 type treeView struct {
-	app     *app
-	view    *model.View
-	box     element // scrolls
-	body    element // as tall as all rows
-	pool    []*rowView
-	sticky  *sticky
-	height  float64 // of a row, in CSS pixels
-	head    float64 // of the column titles
-	total   int64   // bytes that count as the whole
-	touched bool    // the user moved the cursor
+	app                *app
+	view               *model.View
+	box                element // scrolls
+	body               element // as tall as all rows
+	pool               []*rowView
+	sticky             *sticky
+	height             float64 // of a row, in CSS pixels
+	head               float64 // of the column titles
+	total              int64   // bytes that count as the whole
+	touched            bool    // the user moved the cursor
+	filtering, entered bool    // a search is under way, and Enter waits for it
 	// onSelect is called after the cursor or the selection may have changed. Both are in view: Current, EachSelected.
 	onSelect []func()
 }
@@ -77,18 +78,43 @@ func (t *treeView) reset() {
 
 // set shows other rows.
 func (t *treeView) set(rows []message.Row) {
-	tree := model.NewTree(rows)
+	tree := model.NewTree(rows, breathing())
 	pause()
 	t.view.SetBase(t.app.open.base)
 	t.view.Arrange(t.app.columns.arrangement(), nil) // a tab's view may be of before
-	t.view.SetTree(tree)
+	t.view.SetTree(tree, breathing())
 	t.total = max(t.app.open.state.NBytes, 1)
 	t.redraw()
 }
 
+// filter narrows the tree to what the search says. Of a large tree that takes a few turns; the last words typed count.
 func (t *treeView) filter() {
+	if len(t.view.Base.Nodes) < atOnce {
+		t.drawFilter(t.view.Filter(t.words(), nil))
+		return
+	}
+	if t.filtering {
+		return
+	}
+	t.filtering = true
+	go func() {
+		for {
+			view, words := t.view, t.words()
+			err := view.Filter(words, breathing())
+			if view == t.view && words == t.words() {
+				t.filtering = false
+				t.drawFilter(err)
+				return
+			}
+		}
+	}()
+}
+
+// words are what is typed in the search.
+func (t *treeView) words() string { return value(find(root, "#filter")) }
+
+func (t *treeView) drawFilter(err error) {
 	matches := role("matches")
-	err := t.view.Filter(value(find(root, "#filter")))
 	t.forget() // other parts of the names are marked
 	matches.Get("classList").Call("toggle", "wrong", err != nil)
 	t.box.Set("scrollTop", 0)
@@ -96,10 +122,16 @@ func (t *treeView) filter() {
 	if err != nil {
 		setText(matches, t.app.text.Text("filter.wrong", "error", model.VisibleAll(err.Error())))
 	}
+	if t.entered {
+		t.enterMatches()
+	}
 }
 
 // enterMatches goes from the search to the first match.
 func (t *treeView) enterMatches() {
+	if t.entered = t.filtering; t.entered {
+		return // drawFilter comes back
+	}
 	t.view.Cursor = -1
 	t.view.Next(1)
 	t.view.SelectCursor()

@@ -7,7 +7,7 @@ import (
 
 // Filter narrows the tree to the leaves that match a query (see Query). The error says what is wrong with it; the tree then
 // stays as it is.
-func (v *View) Filter(query string) error {
+func (v *View) Filter(query string, breathe Breathe) error {
 	query = strings.TrimSpace(query)
 	if query == v.query {
 		return v.failure
@@ -16,8 +16,7 @@ func (v *View) Filter(query string) error {
 	var q *Query
 	if q, v.failure = ParseQuery(query, v.was); v.failure == nil {
 		v.search = q
-		v.filter()
-		v.relist()
+		v.Again(breathe)
 	}
 	return v.failure
 }
@@ -26,18 +25,21 @@ func (v *View) Filter(query string) error {
 func (v *View) Query() string { return v.query }
 
 // Again filters anew.
-func (v *View) Again() {
-	v.filter()
-	v.relist()
+func (v *View) Again(breathe Breathe) {
+	v.rework(breathe, func(next *View, breathe Breathe) {
+		next.filter(breathe)
+		next.relist(breathe)
+	})
 }
 
-func (v *View) filter() {
+func (v *View) filter(breathe Breathe) {
 	v.Matches = 0
-	v.counted = false
-	v.Changes++ // of what is on show of it
+	v.changed()
+	v.shows = nil
 	if v.search == nil && v.Only == nil {
 		v.shown = nil
 		for i := range v.Tree.Nodes {
+			breathe.at(i)
 			if v.Tree.Nodes[i].Index >= 0 {
 				v.Matches++
 			}
@@ -46,9 +48,10 @@ func (v *View) filter() {
 	}
 	v.shown = make([]bool, len(v.Tree.Nodes))
 	for i := range v.Tree.Nodes {
+		breathe.at(i)
 		n := &v.Tree.Nodes[i]
 		if n.Self != nil {
-			n = &Node{Kind: Object, Path: n.Path, Name: n.Name, Row: n.Self, Type: n.Self.Type}
+			n = &Node{Entry: &Entry{Kind: Object, Path: n.Path, Name: n.Name, Row: n.Self, Type: n.Self.Type}}
 		}
 		if n.Kind == Group || v.search != nil && !v.search.Match(n) || v.Only != nil && !v.Only(n) {
 			continue

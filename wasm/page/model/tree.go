@@ -17,24 +17,30 @@ const (
 	Object Kind = "object"
 )
 
-// Node is a line of the tree.
-type Node struct {
+// Entry is what a line of the tree shows, however the tree is arranged.
+type Entry struct {
 	Kind   Kind
 	Path   string // of a group: the leading parts its children share
 	Name   string // the last part
 	Row    *message.Row
 	Self   *message.Row // of a group that is itself an object of a class with its attributes in it: its row; else nil
 	Index  int32        // of Row, or of Self, in the list of rows; -1 for another group
-	Parent int32        // index, -1 at the top
-	End    int32        // index behind the last descendant
-	Depth  int32        // 0 at the top
-	Pos    int32        // 1-based position among its siblings
-	Size   int32        // how many siblings there are, itself included
-	Blocks int32        // of a folded run: how many groups alike it stands for, which are its children; else 0
 	Keys   int32        // tensors in it
 	NBytes int64        // of those tensors
 	Numel  int64
 	Type   string // dtype, Python type, or of a group the dtype all its tensors have; "" when they differ
+}
+
+// Node is an entry and its place in a tree. Arrangements share the entries: there are many, and a collection of garbage stops
+// the page while it looks at each pointer.
+type Node struct {
+	*Entry
+	Parent int32 // index, -1 at the top
+	End    int32 // index behind the last descendant
+	Depth  int32 // 0 at the top
+	Pos    int32 // 1-based position among its siblings
+	Size   int32 // how many siblings there are, itself included
+	Blocks int32 // of a folded run: how many groups alike it stands for, which are its children; else 0
 }
 
 // Tree is all nodes, each in front of its descendants. Groups stand where their first key stands in the file; the
@@ -49,13 +55,14 @@ type Tree struct {
 
 // NewTree groups rows by the dotted parts of their keys. In the path of the mapping that holds a key, a list position
 // ("[0]") is a part of its own.
-func NewTree(rows []message.Row) *Tree {
+func NewTree(rows []message.Row, breathe Breathe) *Tree {
 	b := builder{child: map[place]int32{}, nodes: make([]draft, 0, len(rows)+len(rows)/2+1)}
 	b.nodes = append(b.nodes, draft{first: -1, last: -1, next: -1})
 	for i := range rows {
 		b.add(&rows[i], int32(i))
+		breathe.at(i)
 	}
-	return b.flatten()
+	return b.flatten(breathe)
 }
 
 // draft is a node while the order of the tree is not known yet.
@@ -209,8 +216,9 @@ func (b *builder) index(parent, n int32) {
 }
 
 // flatten puts every node in front of its descendants and sums up the groups.
-func (b *builder) flatten() *Tree {
+func (b *builder) flatten(breathe Breathe) *Tree {
 	t := &Tree{Nodes: make([]Node, 0, len(b.nodes)-1)}
+	entries := make([]Entry, len(b.nodes)-1)
 	type frame struct{ draft, node, pos int32 }
 	stack := []frame{{0, -1, 0}}
 	next := []int32{b.nodes[0].first}
@@ -226,11 +234,11 @@ func (b *builder) flatten() *Tree {
 		}
 		next[top] = b.nodes[d].next
 		stack[top].pos++
-		n := b.node(d)
-		n.Parent, n.Depth, n.Pos, n.Size = stack[top].node, int32(top), stack[top].pos, b.nodes[stack[top].draft].children
 		id := int32(len(t.Nodes))
-		n.End = id + 1
-		t.Nodes = append(t.Nodes, n)
+		n := &entries[id]
+		b.fill(n, d)
+		t.Nodes = append(t.Nodes, Node{Entry: n, Parent: stack[top].node, Depth: int32(top), Pos: stack[top].pos, Size: b.nodes[stack[top].draft].children, End: id + 1})
+		breathe.at(len(t.Nodes))
 		if n.Kind == Group {
 			stack, next = append(stack, frame{d, id, 0}), append(next, b.nodes[d].first)
 		}
@@ -241,21 +249,21 @@ func (b *builder) flatten() *Tree {
 	return t
 }
 
-func (b *builder) node(d int32) Node {
-	n := Node{Kind: Group, Path: b.nodes[d].path, Name: b.nodes[d].name, Row: b.nodes[d].row, Self: b.nodes[d].self, Index: -1}
+func (b *builder) fill(n *Entry, d int32) {
+	from := &b.nodes[d]
+	*n = Entry{Kind: Group, Path: from.path, Name: from.name, Row: from.row, Self: from.self, Index: -1}
 	if n.Self != nil {
-		n.Index = b.nodes[d].index
+		n.Index = from.index
 	}
 	if n.Row == nil {
-		return n
+		return
 	}
-	n.Index, n.Type = b.nodes[d].index, n.Row.Type
+	n.Index, n.Type = from.index, n.Row.Type
 	if n.Row.Kind == message.Object {
 		n.Kind = Object
-		return n
+		return
 	}
 	n.Kind, n.Keys, n.NBytes, n.Numel = Tensor, 1, max(0, n.Row.NBytes), numel(n.Row.Shape)
-	return n
 }
 
 // close sums up the children of group g, all of which are there.
