@@ -35,32 +35,36 @@ func (v *View) Again(breathe Breathe) {
 func (v *View) filter(breathe Breathe) {
 	v.Matches = 0
 	v.changed()
-	v.shows = nil
-	if v.search == nil && v.Only == nil {
-		v.shown = nil
-		for i := range v.Tree.Nodes {
-			breathe.at(i)
-			if v.Tree.Nodes[i].Index >= 0 {
-				v.Matches++
-			}
-		}
-		return
+	nodes := v.Tree.Nodes
+	v.shows = make([]int32, len(nodes)+1)
+	all := v.search == nil && v.Only == nil
+	if v.shown = nil; !all {
+		v.shown = make([]bool, len(nodes))
 	}
-	v.shown = make([]bool, len(v.Tree.Nodes))
-	for i := range v.Tree.Nodes {
+	for i := range nodes {
 		breathe.at(i)
-		n := &v.Tree.Nodes[i]
+		v.shows[i+1] = v.shows[i]
+		n := &nodes[i]
+		leaf := n.Kind != Group
 		if n.Self != nil {
 			n = &Node{Entry: &Entry{Kind: Object, Path: n.Path, Name: n.Name, Row: n.Self, Type: n.Self.Type}}
 		}
-		if n.Kind == Group || v.search != nil && !v.search.Match(n) || v.Only != nil && !v.Only(n) {
+		if n.Kind == Group || !all && !v.lets(n) {
 			continue
 		}
 		v.Matches++
-		for j := int32(i); j >= 0 && !v.shown[j]; j = v.Tree.Nodes[j].Parent {
+		if leaf {
+			v.shows[i+1]++
+		}
+		for j := int32(i); !all && j >= 0 && !v.shown[j]; j = nodes[j].Parent {
 			v.shown[j] = true
 		}
 	}
+}
+
+// lets tells whether the search and Only let a leaf through.
+func (v *View) lets(n *Node) bool {
+	return (v.search == nil || v.search.Match(n)) && (v.Only == nil || v.Only(n))
 }
 
 // globExpr is a glob over dotted parts as a regular expression: * stays within a part, ** does not.

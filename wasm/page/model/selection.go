@@ -14,7 +14,7 @@ type selection struct {
 
 	counted bool
 	chosen  []int32 // by node from lo to hi: selected leaves from lo to in front of it
-	shows   []int32 // by node: leaves on show in front of it; nil until somebody asks
+	shows   []int32 // by node: leaves on show in front of it, with one more for the end
 }
 
 // Mark tells how much of a node is selected.
@@ -43,7 +43,7 @@ func (v *View) Selected(i int32) Mark {
 	switch {
 	case chosen == 0:
 		return None
-	case v.within(i) && chosen == v.showsBefore(n.End)-v.showsBefore(i):
+	case v.within(i) && chosen == v.shows[n.End]-v.shows[i]:
 		return All
 	}
 	return Some
@@ -73,21 +73,6 @@ func (v *View) chosenBefore(i int32) int32 {
 		}
 	}
 	return v.chosen[min(max(i, v.lo), v.hi)-v.lo]
-}
-
-// showsBefore is how many leaves on show stand in front of node i.
-func (v *View) showsBefore(i int32) int32 {
-	if v.shows == nil {
-		v.shows = make([]int32, 1, len(v.Tree.Nodes)+1)
-		n := int32(0)
-		for j := range v.Tree.Nodes {
-			if v.Tree.Nodes[j].Kind != Group && (v.shown == nil || v.shown[j]) {
-				n++
-			}
-			v.shows = append(v.shows, n)
-		}
-	}
-	return v.shows[i]
 }
 
 // changed says that the selection is another, or what is on show of it.
