@@ -27,6 +27,7 @@ type app struct {
 	tree    *treeView
 	bar     *selectionBar
 	columns *columns
+	tidy    tidier
 	panel   panel // the open operation or export; nil for none
 	place   place
 	shrink  shrink
@@ -110,6 +111,7 @@ func Run() {
 	a.listenDanger()
 	a.listenSelection()
 	a.listenColumns()
+	a.tidy.listen()
 	a.listenLeave()
 	a.listenLanguage(lang)
 	a.drawStatus("")

@@ -141,6 +141,7 @@ func (c *columns) arrange() {
 		pause()
 		t.redraw()
 		t.reveal()
+		c.app.tidy.soon()
 		return nil
 	}})
 }

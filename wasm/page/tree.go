@@ -85,6 +85,7 @@ func (t *treeView) set(rows []message.Row) {
 	t.view.SetTree(tree, breathing())
 	t.total = max(t.app.open.state.NBytes, 1)
 	t.redraw()
+	t.app.tidy.soon()
 }
 
 // filter narrows the tree to what the search says. Of a large tree that takes a few turns; the last words typed count.
