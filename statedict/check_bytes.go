@@ -40,7 +40,9 @@ func (cp *Checkpoint) CheckBytes(ctx context.Context, progress Progress) (faults
 				faults = append(faults, Finding{Code: Code(err), Path: rec.Name, Message: err.Error()})
 				continue
 			}
-			if err := check(rec.Name, archiveReader{r, o.source}, rec.CRC, rec.CRC != 0 || rec.Size == 0); err != nil {
+			err = check(rec.Name, archiveReader{r, o.source}, rec.CRC, rec.CRC != 0 || rec.Size == 0)
+			r.Close()
+			if err != nil {
 				return faults, sum.done, err
 			}
 		}

@@ -3,6 +3,7 @@ package statedict
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/weightroom/weightroom/statedict/internal/dtype"
 	"github.com/weightroom/weightroom/statedict/internal/pickle"
@@ -31,12 +32,23 @@ func castTargets() []DType {
 	return slices.DeleteFunc(dtype.All(), func(d DType) bool { return !castTarget(d) })
 }
 
+// dtypeAliases are what else people call dtypes.
+var dtypeAliases = map[string]string{
+	"half": "float16", "fp16": "float16", "f16": "float16", "float": "float32", "single": "float32", "fp32": "float32", "f32": "float32",
+	"double": "float64", "fp64": "float64", "f64": "float64", "bf16": "bfloat16",
+	"fp8": "float8_e4m3fn", "f8": "float8_e4m3fn", "float8": "float8_e4m3fn", "f8_e4m3": "float8_e4m3fn", "fp8_e4m3": "float8_e4m3fn",
+	"f8_e5m2": "float8_e5m2", "fp8_e5m2": "float8_e5m2", "int": "int32", "long": "int64", "short": "int16", "char": "int8", "byte": "uint8",
+}
+
 func (o *Cast) check() error {
 	d, ok := ParseDType(o.To)
 	if !ok || !castTarget(d) {
 		var known []string
 		for _, d := range castTargets() {
 			known = append(known, d.String())
+		}
+		if d, ok := dtypeAliases[strings.ToLower(strings.TrimPrefix(o.To, "torch."))]; ok {
+			return &KeyError{Op: "cast", Msg: fmt.Sprintf("unknown dtype %q, did you mean %q?", o.To, d)}
 		}
 		msg, hint := unknown("dtype", o.To, known)
 		return &KeyError{Op: "cast", Msg: msg, Hint: hint}

@@ -131,7 +131,7 @@ func (o *Merge) apply(e *edit, r *OpReport) (int, error) {
 		take = append(take, row)
 	}
 	if clashes != nil {
-		return 0, e.fail("both files have these keys:", "policy: keep keeps ours, policy: replace takes theirs", clashes...)
+		return 0, e.fail("both files have these keys:", fmt.Sprintf("policy: keep keeps ours (--merge %[1]s,keep), policy: replace takes theirs (--merge %[1]s,replace)", o.From), clashes...)
 	}
 	e.importRows(cp, take)
 	e.sources = append(e.sources, metaSource{meta: metadataOf(d), before: d.Items})

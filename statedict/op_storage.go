@@ -5,6 +5,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/weightroom/weightroom/statedict/internal/pickle"
 )
@@ -54,6 +55,11 @@ func (o *Compact) optional() bool         { return o.Optional }
 
 var devicePattern = regexp.MustCompile(`^[a-z][a-z0-9_]*(:\d+)?$`)
 
+// deviceKinds are the devices of PyTorch itself and the names that its out-of-tree backends register.
+//
+// Source: torch/serialization.py, register_package; c10/core/DeviceType.cpp.
+var deviceKinds = []string{"cpu", "cuda", "mps", "xpu", "hpu", "mtia", "xla", "meta", "ipu", "npu", "mlu", "musa", "privateuseone", "hip", "vulkan"}
+
 func (o *SetDevice) check() error {
 	if !devicePattern.MatchString(o.Device) {
 		return &KeyError{Op: "set_device", Msg: fmt.Sprintf("%q is no device; write cpu, cuda:0, mps", o.Device)}
@@ -85,6 +91,9 @@ func (o *SetDevice) apply(e *edit, r *OpReport) (int, error) {
 		return 0, err
 	}
 	device := o.Device
+	if kind, _, _ := strings.Cut(device, ":"); !slices.Contains(deviceKinds, kind) {
+		e.warn("set_device: PyTorch itself knows no device %q (cpu, cuda:0 and mps are some); the file loads with map_location only, or where one of that name is registered", device)
+	}
 	if device == "cuda" {
 		device = "cuda:0" // the tag that torch.save writes
 	}

@@ -1,6 +1,7 @@
 package statedict
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/weightroom/weightroom/statedict/internal/pickle"
@@ -107,6 +108,10 @@ func (op *opener) code(src *Source, cp *Checkpoint, a *torchfile.Archive) {
 		cp.Code = append(cp.Code, Text{Name: name, Text: string(text)})
 	}
 	if files > 0 {
-		op.finding("F_CODE", "code/", "%d files of TorchScript source; they are shown as text and never run", files)
+		what := "1 file of TorchScript source; it is shown as text and never runs"
+		if files > 1 {
+			what = fmt.Sprintf("%d files of TorchScript source; they are shown as text and never run", files)
+		}
+		op.finding("F_CODE", "code/", "%s", what)
 	}
 }

@@ -9,8 +9,7 @@ import (
 	"github.com/weightroom/weightroom/statedict/internal/shards"
 )
 
-// shards opens several files as one checkpoint: the union of their mappings, in the order of the index, or of the names
-// where there is none.
+// shards opens several files as one checkpoint: the union of their mappings, in the order of the files' names.
 func (op *opener) shards(files []*Source) (*Checkpoint, error) {
 	if i := slices.IndexFunc(files, func(f *Source) bool { return baseName(f.Name) == ".metadata" }); i >= 0 {
 		return op.distributed(files, i)
@@ -20,7 +19,7 @@ func (op *opener) shards(files []*Source) (*Checkpoint, error) {
 		return nil, err
 	}
 	if index == nil {
-		slices.SortStableFunc(rest, func(a, b *Source) int { return strings.Compare(a.Name, b.Name) })
+		slices.SortStableFunc(rest, byName)
 	} else if rest, err = inOrder(index, rest); err != nil {
 		return nil, err
 	}
@@ -80,7 +79,8 @@ func readIndex(src *Source) (*shards.Index, error) {
 	return index, nil
 }
 
-// inOrder answers the files that the index names, in its order. Missing ones are one error that lists them all.
+// inOrder answers the files that the index names, in the order of their names: that of the shards, as transformers loads
+// them too. The keys of an index are sorted, so its own order is not the one of the tensors. Missing files are one error.
 func inOrder(index *shards.Index, files []*Source) ([]*Source, error) {
 	var found []*Source
 	var missing []string
@@ -96,8 +96,11 @@ func inOrder(index *shards.Index, files []*Source) ([]*Source, error) {
 		return nil, &FormatError{Code: "E_FORMAT", Format: "shard index", Offset: -1, Msg: "names files that are not here:" + quotedList(missing),
 			Hint: "open the index together with all of its shards"}
 	}
+	slices.SortStableFunc(found, byName)
 	return found, nil
 }
+
+func byName(a, b *Source) int { return strings.Compare(a.Name, b.Name) }
 
 // baseName is the part of a name behind the last slash.
 func baseName(name string) string { return name[strings.LastIndexAny(name, `/\`)+1:] }

@@ -82,6 +82,9 @@ func NewPlan(cp *Checkpoint, f Format, opts *PlanOptions) (*Plan, error) {
 	if cp.lenient {
 		return nil, &UnsupportedError{What: "this file reads in two ways and was opened for looking only"}
 	}
+	if (f == TorchZip || f == TorchLegacy) && o.MaxShardSize > 0 && cp.fits(o.MaxShardSize) {
+		o.MaxShardSize = 0 // one file, which may hold objects as well
+	}
 	if cp.copyable(f, &o) {
 		return cp.planCopy(&o)
 	}
@@ -103,6 +106,7 @@ func NewPlan(cp *Checkpoint, f Format, opts *PlanOptions) (*Plan, error) {
 	p, err := cp.plan(f, &o)
 	if err == nil {
 		p.twins = twins
+		warnings = append(warnings, cp.lostMetadata(f)...)
 		p.Report.Warnings = append(warnings, p.Report.Warnings...)
 	}
 	return p, err
@@ -122,6 +126,20 @@ func (cp *Checkpoint) plan(f Format, o *PlanOptions) (*Plan, error) {
 		return planGGUF(cp, o)
 	}
 	return nil, &UnsupportedError{What: fmt.Sprintf("%s files are read only; write torch, torch-legacy, safetensors, npz or gguf", f)}
+}
+
+// fits tells whether the storages that tensors show have at most so many bytes together.
+func (cp *Checkpoint) fits(most int64) bool {
+	for i := range cp.Storages {
+		if st := &cp.Storages[i]; st.Used > 0 {
+			if n := st.byteLen(); n > most {
+				return false
+			} else {
+				most -= n
+			}
+		}
+	}
+	return true
 }
 
 // copyable tells that the output is the input: nothing was edited, the format stays, nothing is split.

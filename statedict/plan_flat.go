@@ -66,10 +66,16 @@ func (cp *Checkpoint) flatten(f Format) ([]flatTensor, error) {
 			}
 		}
 	}
-	bad = append(bad, cp.oddKeys()...)
+	odd := cp.oddKeys()
+	cure := "drop or cast them, or write a torch file"
+	if len(bad) == 0 {
+		cure = "a format that holds tensors only names them by strings: drop them, or write a torch file"
+	}
+	bad = append(bad, odd...)
 	hint := "write a torch file"
 	if tops := topLevel(objects); !slices.Contains(tops, "") {
 		hint = "drop them with drop_objects (--drop-objects " + strings.Join(tops, ",") + "), or " + hint
+		objects = folded(objects, tops)
 	}
 	switch {
 	case len(objects) > 0 && len(bad) > 0:
@@ -77,7 +83,7 @@ func (cp *Checkpoint) flatten(f Format) ([]flatTensor, error) {
 	case len(objects) > 0:
 		return nil, &UnsupportedError{What: fmt.Sprintf("%s holds tensors only, and these are none:", f), Keys: objects, Hint: hint}
 	case len(bad) > 0:
-		return nil, &UnsupportedError{What: fmt.Sprintf("%s cannot hold these:", f), Keys: bad, Hint: "drop or cast them, or write a torch file"}
+		return nil, &UnsupportedError{What: fmt.Sprintf("%s cannot hold these:", f), Keys: bad, Hint: cure}
 	}
 	return out, cp.group(out)
 }
@@ -134,6 +140,30 @@ func (cp *Checkpoint) oddKeys() (odd []string) {
 		return true
 	}})
 	return odd
+}
+
+// manyObjects is how many objects a message lists by path.
+const manyObjects = 16
+
+// folded names many objects by what they stand in, which is what would be dropped: the groups of an optimizer hold the
+// number of every parameter.
+func folded(paths, tops []string) []string {
+	if len(paths) <= manyObjects {
+		return paths
+	}
+	names := make([]string, len(tops))
+	for i, top := range tops {
+		below := 0
+		for _, p := range paths {
+			if p != top && topLevel([]string{p})[0] == top {
+				below++
+			}
+		}
+		if names[i] = top; below > 0 {
+			names[i] = fmt.Sprintf("%s (%d below it)", top, below)
+		}
+	}
+	return names
 }
 
 // topLevel are the first parts of paths, each once.

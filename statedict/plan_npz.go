@@ -25,7 +25,7 @@ func planNPZ(cp *Checkpoint, o *PlanOptions) (*Plan, error) {
 		return nil, err
 	}
 	if len(ts) == 0 {
-		return nil, &UnsupportedError{What: "an npz file without arrays"}
+		return nil, &UnsupportedError{What: "the result holds no tensors, and an npz file is its arrays", Hint: "write a torch or a safetensors file"}
 	}
 	p := &Plan{}
 	p.Report.Warnings = cp.grown(ts)

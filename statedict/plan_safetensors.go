@@ -32,14 +32,14 @@ func planSafetensors(cp *Checkpoint, opts *PlanOptions) (*Plan, error) {
 	return p, p.name(parts, opts)
 }
 
-// safetensorsMetadata is the source's own map and what ties were cut; {"format": "pt"} where there was none, because
-// loaders ask for it.
+// safetensorsMetadata is the source's own map and what ties were cut. What comes from another format says {"format": "pt"},
+// because loaders ask for it.
 func (cp *Checkpoint) safetensorsMetadata(dropped map[string]string) []safetensors.Pair {
 	meta := []safetensors.Pair{}
 	for _, k := range cp.MetadataKeys {
 		meta = append(meta, safetensors.Pair{Key: k, Value: cp.Metadata[k]})
 	}
-	if cp.Metadata == nil {
+	if _, given := cp.Metadata["format"]; !given && (cp.Metadata == nil || cp.Format != Safetensors) {
 		meta = append(meta, safetensors.Pair{Key: "format", Value: "pt"})
 	}
 	for _, name := range sortedKeys(dropped) {
@@ -47,6 +47,34 @@ func (cp *Checkpoint) safetensorsMetadata(dropped map[string]string) []safetenso
 		meta = append(meta, safetensors.Pair{Key: name, Value: dropped[name]})
 	}
 	return meta
+}
+
+// lostMetadata warns of the entries of the string map that a file in format f does not get: only safetensors have such a map,
+// and a GGUF file keeps the pairs of its source as they are.
+func (cp *Checkpoint) lostMetadata(f Format) []string {
+	if f == Safetensors {
+		return nil
+	}
+	kept := map[string]string{"format": cp.Metadata["format"]} // says nothing but where the tensors come from
+	if f == GGUF {
+		for _, kv := range cp.ggufKV {
+			kept[kv.Key] = ggufText(kv.Value)
+		}
+	}
+	var lost []string
+	for _, k := range cp.MetadataKeys {
+		if text, ok := kept[k]; !ok || text != cp.Metadata[k] {
+			lost = append(lost, k)
+		}
+	}
+	if lost == nil {
+		return nil
+	}
+	more := ""
+	if n := len(lost) - 8; n > 0 {
+		lost, more = lost[:8], fmt.Sprintf(" and %d more", n)
+	}
+	return []string{fmt.Sprintf("metadata that %s has no place for is left out:%s%s", f, quotedList(lost), more)}
 }
 
 func (cp *Checkpoint) safetensorsFile(ts []flatTensor, meta []safetensors.Pair) (*File, error) {

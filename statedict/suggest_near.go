@@ -2,6 +2,8 @@ package statedict
 
 import (
 	"fmt"
+	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -110,13 +112,32 @@ func (e *edit) nothing(op Op) error {
 	default:
 		what = e.nothingElse(op)
 	}
+	switch op.(type) {
+	case *Rename, *StripPrefix, *AddPrefix:
+		if i := slices.IndexFunc(e.rows, func(r row) bool { return r.kind == foreign }); i >= 0 {
+			hint = fmt.Sprintf("keys that are no strings keep their names, like %s", e.rows[i].name)
+		}
+	}
 	if other := e.larger(); other != "" && needsDict(op) {
 		hint = other
 	}
 	if hint == "" {
-		hint = "optional: true lets a step touch nothing"
+		hint = optionalHint(op)
 	}
 	return e.fail("touches nothing: "+what, hint)
+}
+
+// optionalHint says how a step that touches nothing is let be, in a recipe and on the command line.
+func optionalHint(op Op) string {
+	const hint = "optional: true lets a step touch nothing"
+	may := reflect.New(reflect.TypeOf(op).Elem())
+	may.Elem().Set(reflect.ValueOf(op).Elem())
+	may.Elem().FieldByName("Optional").SetBool(true)
+	flag := strings.Join(wholeStep(may.Interface().(Op)), " ")
+	if len(flag) > 200 {
+		return hint
+	}
+	return hint + " (" + flag + ")"
 }
 
 // larger is the hint that another mapping of the file has more tensors than the one that was found; "" when none has.

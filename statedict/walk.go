@@ -368,6 +368,14 @@ func (cp *Checkpoint) StateDicts() []StateDict {
 	return out
 }
 
+// TypeName is the entry's dtype: torch's name, or the format's own where torch has none ("Q8_0").
+func (e *Entry) TypeName() string {
+	if e.Info != nil && e.Info.Code != "" {
+		return e.Info.Code
+	}
+	return e.DType.String()
+}
+
 // ByteLen is the number of bytes of the entry's elements; for composites the sum of the parts.
 func (e *Entry) ByteLen() int64 {
 	if e.Storage == NoStorage && e.Info != nil && len(e.Info.Parts) > 0 {
@@ -443,6 +451,15 @@ func containerObject(path string, n pickle.Value) (Object, bool) {
 		return Object{Path: path, Type: pickle.TypeName(n), Value: map[string]any{}, HasValue: true}, true
 	}
 	return Object{Path: path, Type: pickle.TypeName(n), Value: []any{}, HasValue: true}, true
+}
+
+// DictPath is the path of the mapping that a recipe without at works on; "" is the root, also where there is none.
+func (cp *Checkpoint) DictPath() string {
+	path, _, _, err := findDict(cp, "", false)
+	if err != nil {
+		return ""
+	}
+	return path
 }
 
 // ModuleVersions is the _metadata of the state dict at path dict, in file order: module path and version. Entries without

@@ -155,7 +155,11 @@ func indexAlone(path string) (*statedict.KeyList, bool) {
 
 func (e *env) readText(path string) ([]byte, error) {
 	in := e.in
-	if path != "-" {
+	if path == "-" {
+		if err := e.takeStdin(); err != nil {
+			return nil, err
+		}
+	} else {
 		f, err := os.Open(path)
 		if err != nil {
 			return nil, err

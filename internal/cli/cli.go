@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"syscall"
 
@@ -35,6 +34,7 @@ type env struct {
 	lenient     bool
 	quiet       bool
 	maxUnpacked string
+	stdinTaken  bool
 }
 
 // memoryTarget is where the collector begins to work harder, in bytes: below the 256 MB that no file may make the command pass,
@@ -54,11 +54,14 @@ func Main(args []string, in io.Reader, out, errOut io.Writer) int {
 	}
 	root := e.root()
 	root.SetArgs(joinBools(args))
+	if name, ok := noCommand(root, args); ok {
+		return e.report(unknownCommand(root, name), wantsJSON(args))
+	}
 	err := root.ExecuteContext(ctx)
 	if err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = errInterrupted
 	}
-	return e.report(err, slices.Contains(args, "--json"))
+	return e.report(err, wantsJSON(args))
 }
 
 func (e *env) root() *cobra.Command {
@@ -78,11 +81,7 @@ Exit codes: 0 done; 1 failed; 2 usage; 3 check or diff found differences, or sca
 			if len(args) == 0 {
 				return nil
 			}
-			msg := fmt.Sprintf("unknown command %q", args[0])
-			if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-				msg += fmt.Sprintf(", did you mean %q?", near[0])
-			}
-			return &usageError{msg: msg, hint: "weightroom --help lists the commands"}
+			return unknownCommand(cmd, args[0])
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		PersistentPreRun: func(cmd *cobra.Command, _ []string) {
@@ -96,7 +95,7 @@ Exit codes: 0 done; 1 failed; 2 usage; 3 check or diff found differences, or sca
 	root.SetOut(e.out)
 	root.SetErr(e.err)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return &usageError{msg: err.Error() + nearestFlag(cmd, err), hint: cmd.CommandPath() + " --help lists the flags"}
+		return &usageError{msg: flagError(err) + nearestFlag(cmd, err), hint: cmd.CommandPath() + " --help lists the flags"}
 	})
 	root.PersistentFlags().BoolVar(&e.lenient, "lenient", false, "open a file that two readers could understand differently; it cannot be edited")
 	root.PersistentFlags().BoolVarP(&e.quiet, "quiet", "q", false, "print nothing but errors and what --json asks for; the exit code answers")
@@ -200,8 +199,27 @@ func exactArgs(n int, what string) cobra.PositionalArgs {
 	}
 }
 
+var errStdinTwice = &usageError{msg: "- stands for standard input, which can be read only once"}
+
+// takeStdin refuses a second reader of standard input, which would find it empty.
+func (e *env) takeStdin() error {
+	if e.stdinTaken {
+		return errStdinTwice
+	}
+	e.stdinTaken = true
+	return nil
+}
+
 // files opens the files that paths name, without a look at what they hold.
 func (e *env) files(paths []string) (*file.Set, error) {
+	for _, path := range paths {
+		if path != "-" {
+			continue
+		}
+		if err := e.takeStdin(); err != nil {
+			return nil, err
+		}
+	}
 	o := file.Options{Stdin: e.in}
 	if e.maxUnpacked != "" {
 		n, err := statedict.ParseSize(e.maxUnpacked)

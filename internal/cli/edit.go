@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -63,6 +65,12 @@ The output appears whole or not at all: it is written beside OUT, synced, read b
 func (e *env) edit(ctx context.Context, paths []string, o *editFlags, ops *opList) error {
 	if o.out == "" && !o.dryRun {
 		return &usageError{msg: "missing -o OUT", hint: "name the file to write, or use --dry-run"}
+	}
+	if o.out == "-" {
+		return &usageError{msg: "OUT is a file: what goes to a stream could not be read back and renamed", hint: "name a file; ./- is one of that name"}
+	}
+	if o.recipe == "-" && slices.Contains(paths, "-") {
+		return errStdinTwice
 	}
 	recipe, err := e.wholeRecipe(o, ops)
 	if err != nil {
@@ -129,24 +137,14 @@ func (e *env) edit(ctx context.Context, paths []string, o *editFlags, ops *opLis
 			return err
 		}
 	}
-	sumUp(report, cp, plan)
+	listing.SumUp(report, cp, plan)
+	if byName, ok := listing.FormatOf(o.out); ok && byName != format && (byName != statedict.TorchZip || format != statedict.TorchLegacy) {
+		report.Warnings = append(report.Warnings, fmt.Sprintf("%q is a %s file by its ending and holds %s, as was asked for", name, byName, format))
+	}
 	if o.asJSON {
 		return writeJSON(e.out, report)
 	}
 	return listing.WriteReport(e.out, report, len(edited.Entries), o.dryRun)
-}
-
-// sumUp adds to the recipe's report what was read, what the plan decided and what writing it counted.
-func sumUp(r *statedict.Report, cp *statedict.Checkpoint, plan *statedict.Plan) {
-	for _, src := range cp.Sources {
-		r.Sources = append(r.Sources, statedict.FileReport{Name: src.Name, Size: src.Size})
-	}
-	r.Files = plan.Report.Files
-	r.Warnings = append(r.Warnings, plan.Report.Warnings...)
-	r.DroppedObjects = append(r.DroppedObjects, plan.Report.DroppedObjects...)
-	for i := range plan.Files {
-		r.Cast.Add(plan.Files[i].Cast)
-	}
 }
 
 // wholeRecipe is the recipe file's steps, then those of the flags.
@@ -220,6 +218,9 @@ func (e *env) openOthers(ctx context.Context, r *statedict.Recipe) (map[string]*
 			continue
 		}
 		cp, set, err := e.open(ctx, []string{name})
+		if errors.Is(err, fs.ErrNotExist) {
+			err = wordBehind(name, err)
+		}
 		if err != nil {
 			return nil, sets, err
 		}
@@ -227,6 +228,19 @@ func (e *env) openOthers(ctx context.Context, r *statedict.Recipe) (map[string]*
 		others[name] = cp
 	}
 	return others, sets, nil
+}
+
+// wordBehind is the error of a file that does not exist. Where the part in front of a comma does, the part behind it was
+// meant as a word of --merge or --keep-known.
+func wordBehind(name string, err error) error {
+	i := strings.LastIndexByte(name, ',')
+	if i < 0 {
+		return err
+	}
+	if _, statErr := os.Stat(name[:i]); statErr != nil {
+		return err
+	}
+	return &usageError{msg: fmt.Sprintf("%q is no word that can stand behind the file %q", name[i+1:], name[:i]), hint: "--merge FILE takes error, keep or replace, --keep-known FILE takes shapes"}
 }
 
 func writeJSON(w io.Writer, v any) error {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -24,6 +26,46 @@ func nearestFlag(cmd *cobra.Command, err error) string {
 		return fmt.Sprintf(", did you mean --%s?", near)
 	}
 	return ""
+}
+
+// wantsJSON tells whether an error is to be a JSON document: it has to be known even where the command line cannot be read.
+func wantsJSON(args []string) bool {
+	for _, a := range args {
+		switch a {
+		case "--":
+			return false
+		case "--json", "--json=true":
+			return true
+		}
+	}
+	return false
+}
+
+// noCommand is the first word of a command line that names no command. Flags behind it belong to a command as well, so that
+// without this they would be what the error is about.
+func noCommand(root *cobra.Command, args []string) (name string, ok bool) {
+	if len(args) == 0 || strings.HasPrefix(args[0], "-") || slices.Contains([]string{"help", "completion", cobra.ShellCompRequestCmd, cobra.ShellCompNoDescRequestCmd}, args[0]) {
+		return "", false
+	}
+	return args[0], !slices.ContainsFunc(root.Commands(), func(c *cobra.Command) bool { return c.Name() == args[0] })
+}
+
+func unknownCommand(root *cobra.Command, name string) error {
+	msg := fmt.Sprintf("unknown command %q", name)
+	if near := root.SuggestionsFor(name); len(near) > 0 {
+		msg += fmt.Sprintf(", did you mean %q?", near[0])
+	}
+	return &usageError{msg: msg, hint: "weightroom --help lists the commands"}
+}
+
+// flagError is the text of an error about a flag, without the names of Go's functions.
+func flagError(err error) string {
+	var bad *pflag.InvalidValueError
+	var number *strconv.NumError
+	if errors.As(err, &bad) && errors.As(err, &number) {
+		return fmt.Sprintf("--%s: %q is no whole number", bad.GetFlag().Name, bad.GetValue())
+	}
+	return err.Error()
 }
 
 // joinBools lets the two operation flags that may stand alone take true or false as a word of its own, too.

@@ -22,7 +22,7 @@ func (e *env) lsCommand() *cobra.Command {
 			l := listing.New(cp)
 			if cmd.Flags().Changed("at") {
 				if err := l.At(at); err != nil {
-					return &usageError{msg: err.Error(), hint: "weightroom ls without --at lists every mapping"}
+					return err
 				}
 			}
 			if match != "" {

@@ -24,6 +24,9 @@ count as well, and so does what stands in front of a fault. The exit code is 3 w
 code, hides bytes, or could not be read to its end.`,
 		Args: minArgs(1, "FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if asJSON && sarif {
+				return &usageError{msg: "--json and --sarif are two documents; one goes to stdout", hint: "give one of them"}
+			}
 			set, err := e.files(args)
 			if err != nil {
 				return err
@@ -49,7 +52,6 @@ code, hides bytes, or could not be read to its end.`,
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON document on stdout")
 	cmd.Flags().BoolVar(&sarif, "sarif", false, "one SARIF 2.1.0 document on stdout, as code scanning services read it")
-	cmd.MarkFlagsMutuallyExclusive("json", "sarif")
 	return cmd
 }
 

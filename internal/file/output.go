@@ -55,6 +55,8 @@ func (x *Export) refuse(target string) error {
 		}
 	}
 	switch {
+	case info.IsDir():
+		return &TargetError{Target: target, Msg: "is a folder", Hint: "name a file in it"}
 	case info.Mode()&os.ModeSymlink != 0:
 		return &TargetError{Target: target, Msg: "is a symbolic link", Hint: "name the file that it leads to"}
 	case !info.Mode().IsRegular():

@@ -3,7 +3,9 @@ package listing
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/weightroom/weightroom/statedict"
 )
@@ -33,19 +35,32 @@ func Find(cp *statedict.Checkpoint, name string) (*statedict.Entry, error) {
 	}
 	switch len(also) {
 	case 0:
-		hint := "weightroom ls lists the keys"
-		paths := make([]string, len(cp.Entries))
-		for i := range cp.Entries {
-			paths[i] = cp.Entries[i].Path()
+		for o := range cp.Objects() {
+			if o.Path == name {
+				return nil, &statedict.KeyError{Op: "show", Keys: []string{name}, Msg: fmt.Sprintf("this is no tensor but of type %s:", o.Type), Hint: "weightroom ls --objects shows its value"}
+			}
 		}
-		if near := statedict.Nearest(name, paths); near != "" {
-			hint = fmt.Sprintf("did you mean %q?", near)
-		}
-		return nil, &statedict.KeyError{Op: "show", Keys: []string{name}, Msg: "no such key:", Hint: hint}
+		return nil, &statedict.KeyError{Op: "show", Keys: []string{name}, Msg: "no such key:", Hint: nearKey(cp, name)}
 	case 1:
 		return found, nil
 	}
 	return nil, &statedict.KeyError{Op: "show", Keys: also, Msg: "several keys are called that:", Hint: "give the whole path"}
+}
+
+// nearKey says which tensor name may mean: the nearest, or one that it is the end of.
+func nearKey(cp *statedict.Checkpoint, name string) string {
+	paths := make([]string, len(cp.Entries))
+	for i := range cp.Entries {
+		paths[i] = cp.Entries[i].Path()
+	}
+	near := statedict.Nearest(name, paths)
+	if i := slices.IndexFunc(paths, func(p string) bool { return strings.HasSuffix(p, "."+name) }); near == "" && i >= 0 {
+		near = paths[i]
+	}
+	if near == "" {
+		return "weightroom ls lists the keys"
+	}
+	return fmt.Sprintf("did you mean %q?", near)
 }
 
 // partOf is part k of a composite tensor as an entry of its own.

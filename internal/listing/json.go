@@ -65,7 +65,11 @@ func (l *Listing) WriteJSON(out io.Writer) error {
 		n++
 	}
 	b = append(b, "],\n \"module_versions\": {"...)
-	paths, versions := l.cp.ModuleVersions(l.at)
+	dict := l.at
+	if !l.narrowed {
+		dict = l.cp.DictPath()
+	}
+	paths, versions := l.cp.ModuleVersions(dict)
 	for i, p := range paths {
 		b = comma(b, i, "")
 		b = AppendString(b, p)
@@ -107,10 +111,7 @@ func comma(b []byte, i int, lead string) []byte {
 
 // DType is the entry's dtype: torch's name, or the format's own where torch has none ("Q8_0").
 func DType(e *statedict.Entry) string {
-	if e.Info != nil && e.Info.Code != "" {
-		return e.Info.Code
-	}
-	return e.DType.String()
+	return e.TypeName()
 }
 
 // NBytes is the bytes of the entry's elements, -1 for an impossible shape. Of a composite it counts the parts.

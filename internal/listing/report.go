@@ -83,3 +83,16 @@ func ellipsis(n int) string {
 	}
 	return ""
 }
+
+// SumUp adds to the recipe's report what was read, what the plan decided and what writing it counted.
+func SumUp(r *statedict.Report, cp *statedict.Checkpoint, plan *statedict.Plan) {
+	for _, src := range cp.Sources {
+		r.Sources = append(r.Sources, statedict.FileReport{Name: src.Name, Size: src.Size})
+	}
+	r.Files = plan.Report.Files
+	r.Warnings = append(r.Warnings, plan.Report.Warnings...)
+	r.DroppedObjects = append(r.DroppedObjects, plan.Report.DroppedObjects...)
+	for i := range plan.Files {
+		r.Cast.Add(plan.Files[i].Cast)
+	}
+}

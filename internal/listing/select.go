@@ -3,6 +3,7 @@ package listing
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/weightroom/weightroom/statedict"
@@ -13,6 +14,8 @@ type Listing struct {
 	cp      *statedict.Checkpoint
 	entries []int // indexes into cp.Entries, in the order to show
 	at      string
+	// narrowed tells that at was asked for.
+	narrowed bool
 }
 
 // New lists every entry of cp in file order.
@@ -37,7 +40,7 @@ func (l *Listing) filter(keep func(*statedict.Entry) bool) {
 // At narrows the listing to what is at or below path: tensors, objects, module versions. It is an error when nothing is.
 func (l *Listing) At(path string) error {
 	l.filter(func(e *statedict.Entry) bool { return within(e.Dict, path) })
-	l.at = path
+	l.at, l.narrowed = path, true
 	if len(l.entries) > 0 {
 		return nil
 	}
@@ -46,9 +49,27 @@ func (l *Listing) At(path string) error {
 		if within(d.Path, path) {
 			return nil
 		}
-		known = append(known, fmt.Sprintf("%q", d.Path))
+		known = append(known, d.Path)
 	}
-	return fmt.Errorf("no mapping of tensors at %q; there is %s", path, strings.Join(known, ", "))
+	return &statedict.KeyError{Op: "at", Keys: []string{path}, Msg: "no mapping of tensors is there:", Hint: mappings(path, known)}
+}
+
+// mappings says where there are mappings: the one that path most likely means, or the first few.
+func mappings(path string, known []string) string {
+	if near := statedict.Nearest(path, known); near != "" {
+		return fmt.Sprintf("did you mean %q?", near)
+	}
+	if len(known) == 1 && known[0] == "" {
+		return "the file has one mapping, its root: leave at out"
+	}
+	more := ""
+	if len(known) > 5 {
+		known, more = known[:5], ", …"
+	}
+	for i, p := range known {
+		known[i] = strconv.Quote(p)
+	}
+	return "there are " + strings.Join(known, ", ") + more
 }
 
 // within tells whether path is equal to root or below it. A path continues with a dot or a bracket.

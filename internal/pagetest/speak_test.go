@@ -5,6 +5,34 @@ import (
 	"testing"
 )
 
+// An error on show, and what is said by the way, are said in the language that is chosen.
+func TestSpeakWithError(t *testing.T) {
+	b := newTab(t)
+	b.choose(write(t, "broken.pth", []byte("nothing")))
+	b.wait("error")
+	english := b.role("error-message")
+	b.speak("zh-Hant")
+	if got := b.role("error-title"); b.str("document.querySelector('[data-role=error]').hidden") != "false" || !strings.Contains(got, "broken.pth") || !strings.Contains(got, "開啟") {
+		t.Errorf("the error is titled %q", got)
+	}
+	b.speak("en")
+	if got := b.role("error-message"); got != english {
+		t.Errorf("the error says %q, not %q", got, english)
+	}
+	b.until("document.documentElement.hasAttribute('data-offline')")
+	b.choose(safetensors(t, "a.w"))
+	b.choose(fileNamed(t, "second.safetensors", "b.w"))
+	b.until("document.querySelector('[data-role=notice-text]').innerText.startsWith('second.safetensors')")
+	b.speak("zh-Hant")
+	if got := b.role("notice"); strings.Contains(got, "is open") || strings.Contains(got, "Compare") || !strings.Contains(got, "second.safetensors") {
+		t.Errorf("the notice says %q", got)
+	}
+	if b.str("document.querySelector('[data-role=error]').hidden") != "true" {
+		t.Error("an error that is over came back")
+	}
+	b.clean()
+}
+
 // A form that is open when another language is chosen keeps what was filled in, and says the rest in that language.
 func TestSpeakWithOpenForm(t *testing.T) {
 	b := newTab(t)

@@ -141,7 +141,7 @@ func (s *Server) ls(w http.ResponseWriter, r *http.Request) error {
 	l := listing.New(cp)
 	if q.Has("at") {
 		if err := l.At(q.Get("at")); err != nil {
-			return &badRequest{err.Error()}
+			return err
 		}
 	}
 	if m := q.Get("match"); m != "" {
@@ -159,15 +159,31 @@ func (s *Server) ls(w http.ResponseWriter, r *http.Request) error {
 // request is the body of plan and export.
 type request struct {
 	Path         string          `json:"path"`
-	Recipe       json.RawMessage `json:"recipe"`
+	Recipe       json.RawMessage `json:"recipe"`         // the document, or a text that is one (YAML or JSON)
 	Format       string          `json:"format"`         // as --format; absent, torch
 	Name         string          `json:"name"`           // of the output; absent, made from path
-	MaxShardSize int64           `json:"max_shard_size"` // bytes
+	MaxShardSize size            `json:"max_shard_size"` // bytes, or a text like "5GB"
 	File         string          `json:"file"`           // export: which file of a sharded plan; absent, the only one
 }
 
-// planned applies a request. The sets are to be closed even on an error.
-func (s *Server) planned(r *http.Request) (*statedict.Plan, *statedict.Report, []*file.Set, error) {
+// size is a count of bytes, as a number or as recipes and flags write it.
+type size int64
+
+func (n *size) UnmarshalJSON(b []byte) error {
+	var text string
+	if json.Unmarshal(b, &text) != nil {
+		text = string(b)
+	}
+	if text == "" || text == "0" { // null is a text without characters
+		return nil
+	}
+	v, err := statedict.ParseSize(text)
+	*n = size(v)
+	return err
+}
+
+// planned applies a request; count has it read what is cast, for the report. The sets are to be closed even on an error.
+func (s *Server) planned(r *http.Request, count bool) (*statedict.Plan, *statedict.Report, []*file.Set, error) {
 	var q request
 	dec := json.NewDecoder(r.Body)
 	dec.DisallowUnknownFields()
@@ -180,8 +196,12 @@ func (s *Server) planned(r *http.Request) (*statedict.Plan, *statedict.Report, [
 	}
 	recipe := &statedict.Recipe{}
 	if len(q.Recipe) > 0 {
+		doc, text := []byte(q.Recipe), ""
+		if json.Unmarshal(doc, &text) == nil {
+			doc = []byte(text)
+		}
 		var err error
-		if recipe, err = statedict.ParseRecipe(q.Recipe); err != nil {
+		if recipe, err = statedict.ParseRecipe(doc); err != nil {
 			return nil, nil, nil, err
 		}
 	}
@@ -218,7 +238,7 @@ func (s *Server) planned(r *http.Request) (*statedict.Plan, *statedict.Report, [
 	if err != nil {
 		return nil, nil, sets, err
 	}
-	shard := q.MaxShardSize
+	shard := int64(q.MaxShardSize)
 	if shard == 0 {
 		shard = recipe.Output.MaxShardSize
 	}
@@ -226,9 +246,12 @@ func (s *Server) planned(r *http.Request) (*statedict.Plan, *statedict.Report, [
 	if err != nil {
 		return nil, nil, sets, err
 	}
-	report.Files = plan.Report.Files
-	report.Warnings = append(report.Warnings, plan.Report.Warnings...)
-	report.DroppedObjects = append(report.DroppedObjects, plan.Report.DroppedObjects...)
+	if count {
+		if err := plan.CountCasts(r.Context(), nil); err != nil {
+			return nil, nil, sets, err
+		}
+	}
+	listing.SumUp(report, cp, plan)
 	if q.File != "" {
 		plan.Files = slices.DeleteFunc(plan.Files, func(f statedict.File) bool { return f.Name != q.File })
 	}
@@ -243,7 +266,7 @@ func closeAll(sets []*file.Set) {
 
 // plan answers what `weightroom edit --dry-run --json` prints.
 func (s *Server) plan(w http.ResponseWriter, r *http.Request) error {
-	_, report, sets, err := s.planned(r)
+	_, report, sets, err := s.planned(r, true)
 	defer closeAll(sets)
 	if err != nil {
 		return err
@@ -254,7 +277,7 @@ func (s *Server) plan(w http.ResponseWriter, r *http.Request) error {
 // export answers a file of the plan as a download. Its length is known before its first byte, so a client can tell a
 // download that broke off.
 func (s *Server) export(w http.ResponseWriter, r *http.Request) error {
-	plan, _, sets, err := s.planned(r)
+	plan, _, sets, err := s.planned(r, false)
 	defer closeAll(sets)
 	if err != nil {
 		return err

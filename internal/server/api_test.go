@@ -76,6 +76,16 @@ func TestAPI(t *testing.T) {
 		t.Errorf("export: %v", err)
 	}
 
+	// The recipe as the text that a file has; the report is that of `edit --dry-run`, with what a cast loses.
+	res, body = post(t, h.URL+"/api/plan", `{"path": "dtypes.pth", "recipe": "recipe: 1\nsteps:\n  - cast: float8_e4m3fn\n", "max_shard_size": "1GB"}`)
+	report = statedict.Report{}
+	if err := json.Unmarshal([]byte(body), &report); err != nil || res.StatusCode != 200 {
+		t.Fatalf("plan of a text: %s %s", res.Status, body)
+	}
+	if len(report.Ops) != 1 || len(report.Files) != 1 || len(report.Sources) != 1 || report.Sources[0].Name != "dtypes.pth" || report.Cast.Overflowed != 1 {
+		t.Errorf("plan of a text: %s", body)
+	}
+
 	// A sharded export is fetched file by file.
 	request = `{"path": "state_dict.pth", "format": "safetensors", "name": "m.safetensors", "max_shard_size": 440`
 	if res, body = post(t, h.URL+"/api/export", request+`}`); res.StatusCode != 400 {

@@ -43,7 +43,7 @@ func (a *app) goToAddress(address string) {
 func (a *app) openAddress() {
 	address, ok := model.Address(value(find(root, "[data-field=address]")))
 	if !ok {
-		a.showError(a.text.Text("address.wrong"), &message.Error{Message: a.text.Text("address.wrong.why")})
+		a.showError(&message.Error{Message: a.text.Text("address.wrong.why")}, "address.wrong")
 		return
 	}
 	a.hideError()

@@ -40,6 +40,8 @@ type app struct {
 	offered   struct{ to, with *workspace }
 	answer    func() // what the open question does
 
+	told    func() // writes the error and the notice on show, in the language of the page
+	noted   func()
 	meter   meter
 	jobs    chan job
 	waiting int // jobs not done
@@ -162,8 +164,7 @@ func (a *app) crashed() {
 	if len(a.tabs) > 0 && !again {
 		hint = "error.crash.rebuilt"
 	}
-	title, msg := a.text.Text("error.crash.title"), a.text.Text("error.crash.message")
-	a.showError(title, &message.Error{Message: msg, Hint: a.text.Text(hint)})
+	a.showError(&message.Error{Message: a.text.Text("error.crash.message"), Hint: a.text.Text(hint)}, "error.crash.title")
 	show(find(role("error"), "[data-action=reopen]"), len(a.tabs) > 0 && again)
 	a.setState("error")
 	if len(a.tabs) > 0 && !again {
@@ -195,7 +196,7 @@ func (a *app) work() {
 			if j.fail != nil {
 				j.fail(err)
 			} else {
-				a.showError(a.text.Text("error.failed"), err)
+				a.showError(err, "error.failed")
 			}
 		}
 		a.drawStatus("")
@@ -251,7 +252,7 @@ func (a *app) openFiles(files []js.Value, handles ...js.Value) {
 		work: func(ctx context.Context) error {
 			return a.load(ctx, a.linked(&workspace{files: files, names: names, handles: handles}))
 		},
-		fail: func(err error) { a.showError(a.text.Text("error.open", "name", model.Visible(names[0])), err) },
+		fail: func(err error) { a.showError(err, "error.open", "name", model.Visible(names[0])) },
 	})
 }
 
@@ -312,7 +313,7 @@ func (a *app) fetch(ctx context.Context, w *workspace) error {
 			}
 		case w.linked && !isCancelled(err):
 			w.recipe.Done, w.recipe.HasAt, w.state = 0, false, w.about.State
-			defer a.showError(a.text.Text("link.unfit"), err)
+			defer a.showError(err, "link.unfit")
 		default:
 			return err
 		}

@@ -64,7 +64,7 @@ func (in *inspector) saveArray() {
 				in.failed(err)
 				return
 			}
-			a.showError(a.text.Text("error.save"), err)
+			a.showError(err, "error.save")
 		},
 	})
 }
@@ -95,7 +95,7 @@ func (in *inspector) writeArray(ctx context.Context, req message.ArrayRequest, t
 		}
 		text, name = "export.saved.disk", target.name
 	}
-	a.notify(a.text.Text(text, "name", model.Visible(name), "size", model.Bytes(out.Files[0].Size)), "")
+	a.notify("", text, "name", model.Visible(name), "size", model.Bytes(out.Files[0].Size))
 	return nil
 }
 

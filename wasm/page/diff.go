@@ -88,7 +88,7 @@ func (a *app) compareFiles(values bool) {
 			a.drawDiff()
 			return err
 		},
-		fail: func(err error) { a.showError(a.text.Text("reference.failed"), err) },
+		fail: func(err error) { a.showError(err, "reference.failed") },
 	})
 }
 

@@ -4,6 +4,7 @@ package page
 
 import (
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -63,14 +64,20 @@ func (a *app) drawChooser() {
 	show(role("chooser"), len(w.state.Dicts) > 1)
 	sel := find(root, "[data-field=at]")
 	clear(sel)
+	offer := func(path, text string) {
+		o := textElement("option", text)
+		o.SetAttribute("value", path)
+		sel.AppendChild(o)
+	}
+	if !slices.ContainsFunc(w.state.Dicts, func(d statedict.StateDict) bool { return d.Path == w.state.At }) {
+		offer(w.state.At, a.text.Text("at.module")) // the state dict that the module would give
+	}
 	for _, d := range w.state.Dicts {
 		label := d.Path
 		if label == "" {
 			label = a.text.Text("at.root")
 		}
-		o := textElement("option", a.text.Text("at.choice", "path", model.Visible(label), "keys", a.keys(d.Keys)))
-		o.SetAttribute("value", d.Path)
-		sel.AppendChild(o)
+		offer(d.Path, a.text.Text("at.choice", "path", model.Visible(label), "keys", a.keys(d.Keys)))
 	}
 	sel.Set("value", w.state.At)
 }
@@ -150,6 +157,14 @@ func (a *app) drawChanges(list element, s *message.Step) {
 		li.SetClass("change more")
 		list.AppendChild(li)
 	}
+}
+
+// nameOf is the name of a row; the object that a file is as a whole has none.
+func (a *app) nameOf(n *model.Node) string {
+	if n.Kind == model.Object && n.Path == "" {
+		return a.text.Text("row.whole")
+	}
+	return a.shown(n.Name)
 }
 
 func (a *app) shown(key string) string {

@@ -9,25 +9,27 @@ import (
 	"github.com/weightroom/weightroom/wasm/page/model"
 )
 
-// showError says above everything what did not work, why, and what to do.
-func (a *app) showError(title string, err error) {
+// showError says above everything what did not work, by the name of a text and its places, why, and what to do.
+func (a *app) showError(err error, title string, places ...string) {
 	if errors.Is(err, errCrashed) {
 		return // crashed says so
 	}
 	box := role("error")
-	msg, hint, keys, more := a.words(err)
-	setText(role("error-title"), title)
-	setText(role("error-message"), msg)
-	setText(role("error-hint"), hint)
-	a.listKeys(role("error-keys"), keys, more)
+	a.told = func() {
+		msg, hint, keys, more := a.words(err)
+		setText(role("error-title"), a.text.Text(title, places...))
+		setText(role("error-message"), msg)
+		setText(role("error-hint"), hint)
+		a.listKeys(role("error-keys"), keys, more)
+		var seen *message.Scanned
+		if e := (*message.Error)(nil); errors.As(err, &e) {
+			seen = e.Seen
+		}
+		a.drawGlobals(role("error-globals"), seen)
+	}
+	a.told()
 	show(find(box, "[data-action=reopen]"), false)
 	show(find(box, "[data-action=retry]"), false)
-	var e *message.Error
-	var seen *message.Scanned
-	if errors.As(err, &e) {
-		seen = e.Seen
-	}
-	a.drawGlobals(role("error-globals"), seen)
 	a.tellError(err)
 	show(box, true)
 }

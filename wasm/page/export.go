@@ -238,7 +238,7 @@ func (e *exporter) submit() {
 		},
 		fail: func(err error) {
 			if a.panel != panel(e) {
-				a.showError(a.text.Text("error.save"), err)
+				a.showError(err, "error.save")
 				return
 			}
 			a.drawProblem(find(e.el, ".preview-error"), err)

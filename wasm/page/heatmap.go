@@ -343,6 +343,6 @@ func (h *heatmap) copy(as string) {
 	clipboard := js.Global().Get("navigator").Get("clipboard")
 	if clipboard.Truthy() {
 		clipboard.Call("writeText", model.Copied(h.cells, h.cellCols, as))
-		h.in.app.notify(h.in.app.text.Text("heat.copied"), "")
+		h.in.app.notify("", "heat.copied")
 	}
 }

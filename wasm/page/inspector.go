@@ -8,6 +8,7 @@ import (
 	"syscall/js"
 	"time"
 
+	"github.com/weightroom/weightroom/statedict"
 	"github.com/weightroom/weightroom/wasm/message"
 	"github.com/weightroom/weightroom/wasm/page/model"
 )
@@ -55,7 +56,11 @@ func (a *app) inspectRow() {
 	in.row = row
 	in.el = clone("t-inspector")
 	role("inspector-body").AppendChild(in.el)
-	setText(find(in.el, ".inspect-path bdi"), a.shown(node.Path))
+	path := a.shown(node.Path)
+	if node.Path == "" {
+		path = a.nameOf(node)
+	}
+	setText(find(in.el, ".inspect-path bdi"), path)
 	if row != nil {
 		name := map[bool]string{true: "object", false: "type"}[row.Kind == message.Object]
 		in.fact(find(in.el, ".facts"), name, model.Visible(row.Type))
@@ -245,11 +250,13 @@ func (in *inspector) describe(d *message.Description) {
 	if d.Class != "" {
 		in.fact(facts, "class", model.Visible(d.Class))
 	}
-	if d.Device != "" {
-		in.fact(facts, "device", model.Visible(d.Device))
+	if a.open.ofTorch() { // other formats have no such notions
+		if d.Device != "" {
+			in.fact(facts, "device", model.Visible(d.Device))
+		}
+		in.fact(facts, "grad", yes(d.Grad))
+		in.fact(facts, "parameter", yes(d.Parameter))
 	}
-	in.fact(facts, "grad", yes(d.Grad))
-	in.fact(facts, "parameter", yes(d.Parameter))
 	if d.Storage != "" {
 		in.fact(facts, "storage", model.Visible(d.Storage)+" · "+model.Bytes(d.Bytes))
 	}
@@ -275,6 +282,15 @@ func (in *inspector) describe(d *message.Description) {
 	in.drawSharers(d)
 	in.offerArray(d)
 	show(find(in.el, ".heat-stored"), d.Translated)
+}
+
+// ofTorch tells whether the file holds what torch says of a tensor beside its values.
+func (w *workspace) ofTorch() bool {
+	switch statedict.Format(w.about.Format) {
+	case statedict.Safetensors, statedict.GGUF, statedict.NPZ, statedict.NPY:
+		return false
+	}
+	return true
 }
 
 // drawSharers links the rows that have bytes of the same storage.

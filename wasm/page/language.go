@@ -76,7 +76,13 @@ func (a *app) speak(tag string) {
 	a.adaptTexts()
 	a.labelAll()
 	a.drawPrivacy()
-	a.hideError()
+	if a.told != nil {
+		a.told()
+	}
+	if a.noted != nil {
+		a.noted()
+		a.nameOffers()
+	}
 	a.drawStatus("")
 	if a.open == nil {
 		a.drawRecent()

@@ -51,7 +51,7 @@ func (a *app) takeRecipe() {
 		ok = true
 	}
 	if err != nil {
-		a.showError(a.text.Text("link.wrong"), err)
+		a.showError(err, "link.wrong")
 	}
 	if !ok || err != nil {
 		return
@@ -139,7 +139,7 @@ func (a *app) openURL(address string) {
 			return a.load(ctx, a.linked(&workspace{url: address, names: []string{name}}))
 		},
 		fail: func(err error) {
-			a.showError(a.text.Text("error.open", "name", model.Visible(name)), err)
+			a.showError(err, "error.open", "name", model.Visible(name))
 			show(find(role("error"), "[data-action=retry]"), true)
 		},
 	})
@@ -159,5 +159,5 @@ func (a *app) copyLink() {
 	if a.open == nil {
 		return
 	}
-	a.copyText(a.link(), a.text.Text("link.copied"))
+	a.copyText(a.link(), "link.copied")
 }

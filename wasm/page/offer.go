@@ -15,7 +15,16 @@ func (a *app) offer(before, w *workspace) {
 		return // that one matters more
 	}
 	a.offered.to, a.offered.with = before, w
-	a.notify(a.text.Text("offer.text", "name", model.Visible(w.about.Name)), "offer")
+	a.notify("offer", "offer.text", "name", model.Visible(w.about.Name))
+	a.nameOffers()
+}
+
+// nameOffers says what the links of the notice do.
+func (a *app) nameOffers() {
+	before := a.offered.to
+	if before == nil {
+		return
+	}
 	setText(find(root, "[data-action=offer-compare]"), a.text.Text("offer.compare", "name", model.Visible(before.about.Name)))
 	setText(find(root, "[data-action=offer-merge]"), a.text.Text("offer.merge", "name", model.Visible(before.about.Name)))
 }

@@ -44,12 +44,12 @@ func (a *app) drawOffline(reg js.Value, first bool) {
 	active, next := reg.Get("active"), reg.Get("waiting")
 	if !first && next.Truthy() {
 		a.place.next = next
-		a.notify(a.text.Text("offline.waiting"), "update")
+		a.notify("update", "offline.waiting")
 	}
 	if active.Truthy() && active.Get("state").String() == "activated" && !root.HasAttribute("data-offline") {
 		root.SetAttribute("data-offline", "")
-		if first {
-			a.notify(a.text.Text("offline.ready"), "")
+		if first && !visible(role("notice")) {
+			a.notify("", "offline.ready")
 		}
 	}
 }

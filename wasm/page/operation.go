@@ -248,7 +248,7 @@ func (o *operation) submit() {
 	},
 		func(err error) {
 			if a.panel != panel(o) {
-				a.showError(a.text.Text("error.failed"), err)
+				a.showError(err, "error.failed")
 				return
 			}
 			o.asked++ // a preview on its way would hide this

@@ -43,7 +43,7 @@ func (a *app) attach(files []js.Value, text string, done func(*attachment)) {
 			done(x)
 			return nil
 		},
-		fail: func(err error) { a.showError(a.text.Text("error.open", "name", model.Visible(x.Name)), err) },
+		fail: func(err error) { a.showError(err, "error.open", "name", model.Visible(x.Name)) },
 	})
 }
 

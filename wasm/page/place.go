@@ -18,6 +18,7 @@ type place struct {
 	requests int      // since the page was loaded
 	next     js.Value // service worker of a newer version
 	updating bool
+	notices  int           // so far
 	host     string        // origin of the framing page, if it is talked with
 	selected *message.Row  // the last that the framing page was told of
 	readonly bool          // nothing is edited or exported
@@ -60,9 +61,16 @@ func (a *app) adaptTexts() {
 	}
 }
 
-// notify says something by the way, with a button for the action if there is one.
-func (a *app) notify(text, action string) {
-	setText(role("notice-text"), text)
+// notify says something by the way, by the name of a text and its places, with a button for the action if there is one.
+func (a *app) notify(action, name string, places ...string) {
+	a.note(action, func() string { return a.text.Text(name, places...) })
+}
+
+func (a *app) note(action string, text func() string) {
+	a.noted = func() { setText(role("notice-text"), text()) }
+	a.noted()
+	a.place.notices++
+	turn := a.place.notices
 	show(find(role("notice"), "[data-action=update]"), action == "update")
 	show(role("offers"), action == "offer")
 	show(role("notice"), true)
@@ -71,7 +79,7 @@ func (a *app) notify(text, action string) {
 	}
 	go func() {
 		time.Sleep(10 * time.Second)
-		if role("notice-text").TextContent() == text {
+		if turn == a.place.notices {
 			show(role("notice"), false)
 		}
 	}()

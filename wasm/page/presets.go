@@ -90,7 +90,7 @@ func (a *app) takePreset(p statedict.Preset) {
 			return
 		}
 	}
-	a.showError(a.text.Text("error.failed"), err)
+	a.showError(err, "error.failed")
 }
 
 // copyPython asks for the recipe as a program and puts it on the clipboard.
@@ -101,10 +101,10 @@ func (a *app) copyPython() {
 	go func() {
 		var got message.Snippet
 		if _, err := a.worker.do(context.Background(), message.Python, req, &got, nil, nil); err != nil {
-			a.showError(a.text.Text("error.failed"), err)
+			a.showError(err, "error.failed")
 			return
 		}
-		a.copyText(got.Text, a.text.Text("python.copied"))
+		a.copyText(got.Text, "python.copied")
 	}()
 }
 

@@ -176,7 +176,7 @@ func (a *app) drawRecent() {
 // openRecent opens a remembered file. The browser asks for permission while the click is fresh.
 func (a *app) openRecent(r recentFile) {
 	fail := func(err error) {
-		a.showError(a.text.Text("error.open", "name", model.Visible(r.name)), err)
+		a.showError(err, "error.open", "name", model.Visible(r.name))
 	}
 	go func() {
 		var files []js.Value
@@ -250,7 +250,7 @@ func (a *app) openHandles(handles []js.Value) {
 	for _, h := range handles {
 		file, err := await(h.Call("getFile"))
 		if err != nil {
-			a.showError(a.text.Text("error.failed"), err)
+			a.showError(err, "error.failed")
 			return
 		}
 		files = append(files, file)

@@ -44,7 +44,7 @@ func (a *app) checkSoon() {
 		}
 		if err != nil {
 			a.reference = reference{}
-			a.showError(a.text.Text("reference.failed"), err)
+			a.showError(err, "reference.failed")
 		} else {
 			a.reference.checked = got
 			a.reference.mark(got.At)
@@ -292,7 +292,7 @@ func (a *app) takeSuggestion() {
 	}
 	r, err := model.FromDocument(s.Recipe)
 	if err != nil {
-		a.showError(a.text.Text("error.failed"), err)
+		a.showError(err, "error.failed")
 		return
 	}
 	a.reference.only = ""

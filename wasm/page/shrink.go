@@ -93,7 +93,7 @@ func (a *app) drawShrink(s *message.Shrunk) {
 // switchSaving makes a line a step of the recipe, or takes that step out.
 func (a *app) switchSaving(op model.Op) {
 	fail := func(err error) {
-		a.showError(a.text.Text("error.failed"), err)
+		a.showError(err, "error.failed")
 		a.readShrink()
 	}
 	a.edit(func(r *model.Recipe) bool {

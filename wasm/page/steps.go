@@ -137,7 +137,7 @@ func (a *app) openRecipe(file js.Value) {
 	a.hideError()
 	go func() {
 		fail := func(err error) {
-			a.showError(a.text.Text("error.open", "name", model.Visible(file.Get("name").String())), err)
+			a.showError(err, "error.open", "name", model.Visible(file.Get("name").String()))
 		}
 		if file.Get("size").Float() > maxRecipe {
 			fail(errLongRecipe)
@@ -178,7 +178,7 @@ func (a *app) actSteps(action string) {
 	case "save-recipe":
 		doc, err := w.recipe.YAML()
 		if err != nil {
-			a.showError(a.text.Text("error.failed"), err)
+			a.showError(err, "error.failed")
 			return
 		}
 		download(stem(w.names[0])+"-recipe.yaml", js.Global().Get("Blob").New([]any{string(doc)}, map[string]any{"type": "application/yaml"}))
@@ -189,25 +189,25 @@ func (a *app) actSteps(action string) {
 		}
 		text, err := w.recipe.Command(w.names[0], stem(w.names[0])+"-edited"+e)
 		if err != nil {
-			a.showError(a.text.Text("error.failed"), err)
+			a.showError(err, "error.failed")
 			return
 		}
-		a.copyText(text, a.text.Text("command.copied"))
+		a.copyText(text, "command.copied")
 	case "copy-python":
 		a.copyPython()
 	}
 }
 
-// copyText puts text on the clipboard, or shows it where there is none.
+// copyText puts text on the clipboard and says so with the text named done, or shows it where there is no clipboard.
 func (a *app) copyText(text, done string) {
 	clipboard := js.Global().Get("navigator").Get("clipboard")
 	go func() {
 		if clipboard.Truthy() {
 			if _, err := await(clipboard.Call("writeText", text)); err == nil {
-				a.notify(done, "")
+				a.notify("", done)
 				return
 			}
 		}
-		a.notify(text, "keep")
+		a.note("keep", func() string { return text })
 	}()
 }

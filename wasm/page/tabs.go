@@ -267,7 +267,7 @@ func (a *app) rebuild(ctx context.Context) error {
 				return err
 			}
 			failed = err
-			a.showError(a.text.Text("error.open", "name", model.Visible(t.names[0])), err)
+			a.showError(err, "error.open", "name", model.Visible(t.names[0]))
 			continue
 		}
 		*t = next

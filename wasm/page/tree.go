@@ -4,7 +4,6 @@ package page
 
 import (
 	"strconv"
-	"strings"
 	"syscall/js"
 
 	"github.com/weightroom/weightroom/wasm/message"
@@ -298,12 +297,12 @@ func (t *treeView) fillNode(r *rowView, n *model.Node) {
 	}
 	r.el.SetAttribute("aria-setsize", itoa(int(n.Size)))
 	r.el.SetAttribute("aria-posinset", itoa(int(n.Pos)))
-	name := t.app.shown(n.Name)
+	name := t.app.nameOf(n)
 	t.drawName(r.name, name)
 	r.name.SetAttribute("title", model.Visible(n.Path))
 
 	typ, shape, params, size, tag, title := n.Type, "", model.Count(n.Numel), model.Bytes(n.NBytes), "", ""
-	bad := false
+	class, bad := n.Type, false
 	switch n.Kind {
 	case model.Group:
 		shape = t.app.keys(int(n.Keys))
@@ -313,7 +312,7 @@ func (t *treeView) fillNode(r *rowView, n *model.Node) {
 			typ = text.Text("row.mixed")
 		}
 		if n.Self != nil {
-			typ = n.Self.Type[strings.LastIndexByte(n.Self.Type, '.')+1:]
+			typ = model.ShortType(n.Self.Type)
 		}
 		if n.Blocks > 0 {
 			tag, title = text.Text("row.blocks", "n", count(int(n.Blocks))), text.Text("row.blocks.title")
@@ -327,10 +326,15 @@ func (t *treeView) fillNode(r *rowView, n *model.Node) {
 			tag, title = text.Text("row.tied"), text.Text("row.tied.title")
 		}
 	case model.Object:
+		typ = model.ShortType(n.Type)
 		shape, params, size = model.Visible(n.Row.Value), "", ""
 	}
-	if cells := typ + "\x00" + shape + "\x00" + params + "\x00" + size; cells != r.cells {
+	if n.Self != nil {
+		class = n.Self.Type
+	}
+	if cells := typ + "\x00" + shape + "\x00" + params + "\x00" + size + "\x00" + class; cells != r.cells {
 		r.cells = cells
+		r.typ.SetAttribute("title", model.Visible(class))
 		setText(r.typ, model.Visible(typ))
 		setText(r.shape, shape)
 		setText(r.params, params)

@@ -83,10 +83,10 @@ func fillDiff(out *message.Diffed, d *statedict.Diff, a, b map[string]*statedict
 	row := func(key, kind string) message.DiffRow {
 		r := message.DiffRow{Key: key, Kind: kind}
 		if x := a[key]; x != nil {
-			r.HereShape, r.HereDType = x.Shape, x.DType.String()
+			r.HereShape, r.HereDType = x.Shape, x.TypeName()
 		}
 		if y := b[key]; y != nil {
-			r.ThereShape, r.ThereDType = y.Shape, y.DType.String()
+			r.ThereShape, r.ThereDType = y.Shape, y.TypeName()
 		}
 		return r
 	}

@@ -31,8 +31,8 @@ func (s *Session) Map(req *message.MapRequest) (*message.Mapped, error) {
 		types[i] = o.base.Storages[i].DType.String()
 	}
 	for i := range o.base.Entries { // untyped storages have the dtype of their tensors
-		if e := &o.base.Entries[i]; e.Storage >= 0 && e.DType != 0 {
-			types[e.Storage] = e.DType.String()
+		if e := &o.base.Entries[i]; e.Storage >= 0 && (e.DType != 0 || e.Info != nil && e.Info.Code != "") {
+			types[e.Storage] = e.TypeName()
 		}
 	}
 	regions := make([]message.Region, len(layout.Regions))

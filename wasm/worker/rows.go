@@ -19,7 +19,7 @@ func rows(cp *statedict.Checkpoint) []message.Row {
 	}
 	for i := range cp.Entries {
 		e := &cp.Entries[i]
-		r := message.Row{Path: e.Path(), Type: e.DType.String(), Shape: e.Shape, NBytes: e.NBytes(), Storage: int32(e.Storage)}
+		r := message.Row{Path: e.Path(), Type: e.TypeName(), Shape: e.Shape, NBytes: e.ByteLen(), Storage: int32(e.Storage)}
 		r.KeyAt = len(r.Path) - len(e.Key)
 		if e.Parameter {
 			r.Flags |= message.Parameter
@@ -70,7 +70,9 @@ func value(o statedict.Object) string {
 	case float64:
 		return strconv.FormatFloat(v, 'g', -1, 64)
 	case string:
-		s = strconv.Quote(v)
+		if s = v; o.Type == "str" { // of another class it is a description
+			s = strconv.Quote(v)
+		}
 	default:
 		b, err := json.Marshal(v)
 		if err != nil {
@@ -91,7 +93,7 @@ const sampled = 60
 func state(cp *statedict.Checkpoint, report *statedict.Report) message.State {
 	st := message.State{Keys: len(cp.Entries), Dicts: cp.StateDicts()}
 	for i := range cp.Entries {
-		st.NBytes += max(0, cp.Entries[i].NBytes())
+		st.NBytes += max(0, cp.Entries[i].ByteLen())
 	}
 	if report == nil {
 		return st

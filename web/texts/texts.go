@@ -4,6 +4,7 @@ package texts
 import (
 	"embed"
 	"encoding/json"
+	"slices"
 	"strings"
 )
 
@@ -32,6 +33,7 @@ func (c Catalog) Text(name string, places ...string) string {
 	if !ok {
 		return name
 	}
+	places = slices.Clone(places) // the caller may say it again, in another language
 	for i := 0; i+1 < len(places); i += 2 {
 		places[i] = "{" + places[i] + "}"
 	}

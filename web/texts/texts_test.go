@@ -32,7 +32,7 @@ func sources(t *testing.T) (code, markup string) {
 }
 
 var (
-	inCode    = regexp.MustCompile(`\.(Text|Count)\("([^"]+)"`)
+	inCode    = regexp.MustCompile(`\.(Text\(|Count\(|showError\([^"\n]*|notify\("\w*", )"([^"]+)"`)
 	inMarkup  = regexp.MustCompile(`data-text(?:-label|-placeholder)?="([^"]+)"`)
 	withWords = regexp.MustCompile(`data-text="([^"]+)"[^>]*>([^<]*)<`)
 	place     = regexp.MustCompile(`\{[a-z]+\}`)
@@ -53,7 +53,7 @@ func TestEveryTextIsThere(t *testing.T) {
 	for _, m := range inCode.FindAllStringSubmatch(code, -1) {
 		switch name := m[2]; {
 		case strings.HasSuffix(name, "."): // the rest is put together in the code
-		case m[1] == "Count":
+		case m[1] == "Count(":
 			if !c.Has(name+".one") || !c.Has(name+".other") {
 				t.Errorf("the code counts %q", name)
 			}
@@ -119,6 +119,10 @@ func TestLanguagesAgree(t *testing.T) {
 }
 
 func TestText(t *testing.T) {
+	places := []string{"x", "1"}
+	if (Catalog{"a": "{x}"}).Text("a", places...); places[0] != "x" {
+		t.Errorf("the places are %q now", places)
+	}
 	c := Catalog{"a": "{x} of {y}", "n.one": "{n} key", "n.other": "{n} keys"}
 	for got, want := range map[string]string{
 		c.Text("a", "x", "{y}", "y", "2"): "{y} of 2", c.Text("b"): "b", c.Count("n", 1, "1"): "1 key", c.Count("n", 0, "0"): "0 keys",

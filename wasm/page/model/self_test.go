@@ -81,3 +81,11 @@ func TestObjectAmongMany(t *testing.T) {
 		t.Errorf("the first is %+v", n)
 	}
 }
+
+func TestShortType(t *testing.T) {
+	for full, want := range map[string]string{"int": "int", "posix.system": "posix.system", "torch.nn.modules.linear.Linear": "Linear", "": ""} {
+		if got := ShortType(full); got != want {
+			t.Errorf("%q for %q, want %q", got, full, want)
+		}
+	}
+}

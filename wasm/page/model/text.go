@@ -81,3 +81,11 @@ func Shape(shape []int64) string {
 	}
 	return string(append(b, ']'))
 }
+
+// ShortType is a Python type as a column shows it: of a class within a package, of three parts or more, the last part.
+func ShortType(s string) string {
+	if strings.Count(s, ".") < 2 {
+		return s
+	}
+	return s[strings.LastIndexByte(s, '.')+1:]
+}
