@@ -113,7 +113,7 @@ func Run() {
 	a.listenDanger()
 	a.listenSelection()
 	a.listenColumns()
-	a.tidy.listen()
+	a.tidy.listen(a)
 	a.listenLeave()
 	a.listenLanguage(lang)
 	a.drawStatus("")

@@ -18,11 +18,13 @@ const (
 
 // tidier collects garbage at rest.
 type tidier struct {
+	app     *app
 	acted   time.Time // when the user last did something
 	waiting bool
 }
 
-func (t *tidier) listen() {
+func (t *tidier) listen(a *app) {
+	t.app = a
 	for _, event := range []string{"keydown", "pointerdown", "pointermove", "wheel", "scroll"} {
 		document.Underlying().Call("addEventListener", event, js.FuncOf(func(js.Value, []js.Value) any {
 			t.acted = time.Now()
@@ -39,8 +41,15 @@ func (t *tidier) soon() {
 	}
 	t.waiting = true
 	go func() {
-		for since := time.Since(t.acted); since < restful; since = time.Since(t.acted) {
-			time.Sleep(restful - since)
+		for {
+			if t.app.waiting > 0 {
+				t.acted = time.Now() // a job runs
+			}
+			left := restful - time.Since(t.acted)
+			if left <= 0 {
+				break
+			}
+			time.Sleep(left)
 		}
 		t.waiting = false
 		if garbage() > untidy {
