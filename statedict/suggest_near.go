@@ -8,11 +8,11 @@ import (
 	"strings"
 )
 
-// Nearest is the candidate that a misspelt name most likely means, "" when none is close.
+// Nearest is the candidate that a misspelt name most likely means, "" when none is close: something of the name has to stay.
 func Nearest(name string, candidates []string) string {
-	best, cost := "", max(2, len(name)/3)+1
+	best, cost := "", min(max(2, len(name)/3)+1, len(name))
 	for _, c := range candidates {
-		if d := editDistance(name, c, cost); d < cost {
+		if d := editDistance(name, c, cost); d < cost && d > 0 {
 			best, cost = c, d
 		}
 	}

@@ -15,13 +15,16 @@ func (e *env) scanCommand() *cobra.Command {
 	var asJSON, sarif bool
 	cmd := &cobra.Command{
 		Use:   "scan FILE...",
-		Short: "List what unpickling the file would import and call; nothing is imported",
+		Short: "List what unpickling a file would import and call",
 		Long: `List what unpickling the file would import and call; nothing is imported.
 
-Every global that any opcode of any pickle in the file resolves is judged: safe (holds data, or rebuilds tensors), unsafe
-(known to run programs or code), unknown (anything else). Pickles in strings of pickles and in records that no checkpoint needs
-count as well, and so does what stands in front of a fault. The exit code is 3 when one is not safe, or when the file carries
-code, hides bytes, or could not be read to its end.`,
+Every global that any opcode of any pickle in the file resolves is judged: safe
+(holds data, or rebuilds tensors), unsafe (known to run programs or code),
+unknown (anything else). Pickles in strings of pickles and in records that no
+checkpoint needs count as well, and so does what stands in front of a fault.
+
+The exit code is 3 when one is not safe, or when the file carries code, hides
+bytes, or could not be read to its end.`,
 		Args: minArgs(1, "FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if asJSON && sarif {
@@ -90,8 +93,11 @@ func (e *env) verifyCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "verify FILE...",
-		Short: "Read every byte and compare it with the checksums, bounds and sizes that the file states",
-		Args:  minArgs(1, "FILE"),
+		Short: "Read every byte and compare it with what the file states",
+		Long: `Read every byte and compare it with the checksums, bounds and sizes that the
+file states. safetensors, GGUF and old torch files state no checksums: there it
+is bounds, sizes and overlaps. The exit code is 1 when something is wrong.`,
+		Args: minArgs(1, "FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cp, set, err := e.open(cmd.Context(), args)
 			if err != nil {
@@ -130,7 +136,8 @@ func (e *env) verifyCommand() *cobra.Command {
 				for _, f := range faults {
 					fmt.Fprintf(e.out, "%s  %q  %s\n", f.Code, f.Path, listing.Escape(f.Message))
 				}
-				return &statedict.FormatError{Code: "E_CHECKSUM", Offset: -1, Msg: fmt.Sprintf("%d of the checks failed", len(faults))}
+				return &statedict.FormatError{Code: "E_CHECKSUM", Offset: -1, Msg: fmt.Sprintf("%d of the checks failed", len(faults)),
+					Hint: "fetch the file again; what is not named above is as the file states"}
 			}
 			_, err = fmt.Fprintf(e.out, "every byte is as the file states: %s checked\n", listing.Size(checked))
 			return err
