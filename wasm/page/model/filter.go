@@ -16,6 +16,9 @@ func (v *View) Filter(query string, breathe Breathe) error {
 	var q *Query
 	if q, v.failure = ParseQuery(query, v.was); v.failure == nil {
 		v.search = q
+		if strings.Contains(query, "changed:") {
+			v.indexBase(breathe)
+		}
 		v.Again(breathe)
 	}
 	return v.failure
