@@ -42,7 +42,7 @@ type rowView struct {
 	open, current, selected             bool
 	partly                              bool // of a group: some of its leaves are selected
 	hidden                              bool
-	kind, dtype, cells, tags            string
+	kind, dtype, class, cells, tags     string
 	bare, fresh                         bool
 	depth                               int32
 	fit                                 string
@@ -278,9 +278,12 @@ func (t *treeView) fillNode(r *rowView, n *model.Node) {
 	if n.Self != nil {
 		class = n.Self.Type
 	}
-	if cells := typ + "\x00" + shape + "\x00" + params + "\x00" + size + "\x00" + class; cells != r.cells {
-		r.cells = cells
+	if class != r.class {
+		r.class = class
 		r.typ.SetAttribute("title", model.Visible(class))
+	}
+	if cells := typ + "\x00" + shape + "\x00" + params + "\x00" + size; cells != r.cells {
+		r.cells = cells
 		setText(r.typ, model.Visible(typ))
 		setText(r.shape, shape)
 		setText(r.params, params)
