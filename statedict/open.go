@@ -161,10 +161,10 @@ func (op *opener) add(node *pickle.Storage, st Storage) {
 // loadPickle reads one pickle of record (empty where the file is the pickle) and notes its globals and findings. When
 // the pickle breaks after it has named code outside the safe list, that is what the reader of the report must know: the
 // error becomes a finding and pk.Root stays nil.
-func (op *opener) loadPickle(data []byte, record string, base int64, opt pickle.Options) (*pickle.Pickle, error) {
-	opt.Limits = op.opt.pickleLimits()
-	pk, err := pickle.Load(data, &opt)
-	return op.noted(pk, err, record, base)
+func (op *opener) loadPickle(data []byte, record string, at pickleAt) (*pickle.Pickle, error) {
+	pk, err := pickle.Load(data, &pickle.Options{Limits: op.opt.pickleLimits()})
+	op.remember(at, pk)
+	return op.noted(pk, err, record, at.off)
 }
 
 // pickleAt is a place of a pickle: a record of an archive, by its index, or an offset in a file, with -1.
@@ -176,7 +176,7 @@ type pickleAt struct {
 
 // remember keeps what is known of a pickle for the scan. One with pickles in its strings is read again for them.
 func (op *opener) remember(at pickleAt, pk *pickle.Pickle) {
-	if r := pk.Report; op.walked != nil && r != nil && len(r.Inside) == 0 {
+	if r := pk.Report; op.walked != nil && len(r.Inside) == 0 {
 		op.walked[at] = r
 	}
 }

@@ -24,7 +24,7 @@ func (op *opener) distributed(files []*Source, meta int) (*Checkpoint, error) {
 	if _, err := readAt(src, data, 0); err != nil {
 		return nil, err
 	}
-	pk, err := op.loadPickle(data, src.Name, 0, pickle.Options{})
+	pk, err := op.loadPickle(data, src.Name, pickleAt{src, -1, 0})
 	if err != nil {
 		return nil, err
 	}

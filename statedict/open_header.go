@@ -122,6 +122,7 @@ func member(a *torchfile.Archive, i int) (h *npy.Header, off int64, err error) {
 	if err != nil {
 		return nil, 0, err
 	}
+	defer r.Close()
 	if h, err = npy.Parse(r, a.Records[i].Size); err != nil {
 		return nil, 0, err
 	}

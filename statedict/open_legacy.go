@@ -72,11 +72,10 @@ func (op *opener) next(src *Source, c *torchfile.Cursor, format, part string, op
 		return nil, err
 	}
 	pk, err := stream.Load()
+	op.remember(pickleAt{src, -1, base}, pk)
 	pk, err = op.noted(pk, err, part, base)
 	if broken && err == nil {
 		pk.Root = nil
-	} else if err == nil {
-		op.remember(pickleAt{src, -1, base}, pk)
 	}
 	return pk, err
 }

@@ -25,11 +25,10 @@ func (op *opener) barePickle(src *Source, guess bool, head []byte) (*Checkpoint,
 			return nil, notCheckpoint(torchfile.Unknown, head, src.Size)
 		}
 	}
-	pk, err := op.loadPickle(data, "", 0, pickle.Options{})
+	pk, err := op.loadPickle(data, "", pickleAt{src, -1, 0})
 	if err != nil {
 		return nil, err
 	}
-	op.remember(pickleAt{src, -1, 0}, pk)
 	if rest := len(data) - pk.Len; rest > 0 && pk.Root != nil {
 		op.finding("F_TRAILING", "", "%d bytes follow the end of the pickle", rest)
 	}

@@ -83,11 +83,10 @@ func (op *opener) recordPickle(src *Source, a *torchfile.Archive, i int) (*pickl
 	} else if err != nil {
 		return nil, torchfileError(src, "zip archive", err)
 	}
-	pk, err := op.loadPickle(data, a.FullName(i), 0, pickle.Options{})
+	pk, err := op.loadPickle(data, a.FullName(i), pickleAt{src, i, 0})
 	if err != nil {
 		return nil, err
 	}
-	op.remember(pickleAt{src, i, 0}, pk)
 	if rest := len(data) - pk.Len; rest > 0 && pk.Root != nil {
 		op.finding("F_TRAILING", a.FullName(i), "%d bytes follow the end of the pickle", rest)
 	}

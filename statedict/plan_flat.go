@@ -72,16 +72,19 @@ func (cp *Checkpoint) flatten(f Format) ([]flatTensor, error) {
 		cure = "a format that holds tensors only names them by strings: drop them, or write a torch file"
 	}
 	bad = append(bad, odd...)
-	hint := "write a torch file"
+	hint, few := "write a torch file", objects
 	if tops := topLevel(objects); !slices.Contains(tops, "") {
 		hint = "drop them with drop_objects (--drop-objects " + strings.Join(tops, ",") + "), or " + hint
-		objects = folded(objects, tops)
+		if dict := cp.DictPath(); dict != "" {
+			hint = fmt.Sprintf("take the weights out alone (first of all --at '' --extract %s), %s", shellQuote(dict), hint)
+		}
+		few = folded(objects, tops)
 	}
 	switch {
 	case len(objects) > 0 && len(bad) > 0:
-		return nil, &UnsupportedError{What: fmt.Sprintf("%s holds tensors only, and these are none, or of kinds that it lacks:", f), Keys: append(objects, bad...), Hint: hint}
+		return nil, &UnsupportedError{What: fmt.Sprintf("%s holds tensors only, and these are none, or of kinds that it lacks:", f), Keys: append(objects, bad...), Hint: hint, folded: append(slices.Clip(few), bad...)}
 	case len(objects) > 0:
-		return nil, &UnsupportedError{What: fmt.Sprintf("%s holds tensors only, and these are none:", f), Keys: objects, Hint: hint}
+		return nil, &UnsupportedError{What: fmt.Sprintf("%s holds tensors only, and these are none:", f), Keys: objects, Hint: hint, folded: few}
 	case len(bad) > 0:
 		return nil, &UnsupportedError{What: fmt.Sprintf("%s cannot hold these:", f), Keys: bad, Hint: cure}
 	}

@@ -58,7 +58,7 @@ func (s Convert) Open(lost *CastReport) io.Reader {
 	var at io.ReaderAt = x.Source.R
 	base, workers := x.Off, 0
 	if x.Method == Deflated {
-		at, base, workers = &inflatedAt{x: x}, 0, 1
+		at, base, workers = &inflatedAt{x: x, end: s.Src.NBytes}, 0, 1
 	}
 	steps := append(append([]DType(nil), s.Via...), s.To)
 	counts := make([]convert.Counts, len(steps))
@@ -188,19 +188,29 @@ func (c *castReader) next() error {
 // so a strided view of a deflated record is slow, and its memory stays small.
 type inflatedAt struct {
 	x   Extent
+	end int64 // one past the last byte that anybody asks for
 	mu  sync.Mutex
-	r   io.Reader
+	r   io.ReadCloser
 	pos int64
+}
+
+// inflaters are those of contents that have been read to their ends: an archive may have a hundred thousand deflated records.
+var inflaters sync.Pool
+
+func newInflater(r io.Reader) io.ReadCloser {
+	if z, ok := inflaters.Get().(io.ReadCloser); ok {
+		z.(flate.Resetter).Reset(r, nil) // never fails
+		return z
+	}
+	return flate.NewReader(r)
 }
 
 func (z *inflatedAt) ReadAt(p []byte, off int64) (int, error) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	if z.x.more != nil {
-		off += z.x.more.skip
-	}
+	off += z.skip()
 	if z.r == nil || off < z.pos {
-		z.r, z.pos = flate.NewReader(&extentReader{x: z.x}), 0
+		z.r, z.pos = newInflater(&extentReader{x: z.x}), 0
 	}
 	n, err := io.CopyN(io.Discard, z.r, off-z.pos)
 	z.pos += n
@@ -209,7 +219,19 @@ func (z *inflatedAt) ReadAt(p []byte, off int64) (int, error) {
 	}
 	m, err := io.ReadFull(z.r, p)
 	z.pos += int64(m)
+	if err == nil && z.pos >= z.end+z.skip() {
+		inflaters.Put(z.r)
+		z.r = nil
+	}
 	return m, z.failed(err)
+}
+
+// skip is what comes before the content.
+func (z *inflatedAt) skip() int64 {
+	if z.x.more == nil {
+		return 0
+	}
+	return z.x.more.skip
 }
 
 // failed tells damage from a source that cannot be read.

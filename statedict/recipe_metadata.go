@@ -175,6 +175,7 @@ type follower struct {
 	*metaResult
 	modules []module          // by path id
 	more    map[int32][]int32 // the second and further places of old modules
+	places  []int32           // scratch of targets
 }
 
 func (f *follower) module(id int32) *module {
@@ -199,12 +200,13 @@ func (f *follower) addTarget(was, now int32) bool {
 	return true
 }
 
-// targets are the new places of an old module.
+// targets are the new places of an old module, until the next call.
 func (f *follower) targets(id int32) []int32 {
 	if f.module(id).target == 0 {
 		return nil
 	}
-	return append([]int32{f.module(id).target - 1}, f.more[id]...)
+	f.places = append(append(f.places[:0], f.module(id).target-1), f.more[id]...)
+	return f.places
 }
 
 func (e *edit) follow(s int32, out *metaResult) {
@@ -348,7 +350,8 @@ func (f *follower) place(id int32, it pickle.Item, s int32) {
 		if !ok {
 			return
 		}
-		places = []int32{to}
+		f.places = append(f.places[:0], to)
+		places = f.places
 	}
 	for _, to := range places {
 		if f.module(id).had && !f.module(to).below && to != rootPath {

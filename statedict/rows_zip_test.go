@@ -222,7 +222,7 @@ func TestRow50Checksums(t *testing.T) {
 	}
 	changed := slices.Clone(data)
 	changed[cp.Storages[0].Data.Off] ^= 1
-	if faults := checked(changed); len(faults) != 1 || faults[0].Code != "F_CHECKSUM" || !strings.Contains(faults[0].Path+faults[0].Message, "data/0") {
+	if faults := checked(changed); len(faults) != 1 || faults[0].Code != "F_CHECKSUM" || faults[0].Path != "data/0" || !strings.HasSuffix(faults[0].Message, `; it holds "conv.weight"`) {
 		t.Errorf("one flipped byte: %v", faults)
 	}
 	// CRC 0 everywhere is what set_crc32_options(False) leaves: not computed, which is no fault.

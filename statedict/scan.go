@@ -102,7 +102,7 @@ func (o *Options) OpenScan(ctx context.Context, srcs ...Source) (*Checkpoint, *S
 	}
 	s := &pickleScan{op: op, report: r, seen: map[scannedKey]int{}}
 	for _, src := range files {
-		s.src = src
+		s.src, s.work = src, 0
 		if scanErr := s.source(); scanErr != nil {
 			return nil, nil, scanErr
 		}
@@ -132,10 +132,33 @@ type pickleScan struct {
 	src    *Source
 	report *ScanReport
 	seen   map[scannedKey]int
+	work   int64 // done in the file; see spend
 }
 
-// maxStreams bounds the pickles that are read one behind the other.
-const maxStreams = 10_000
+const (
+	// maxStreams bounds the pickles that are read one behind the other.
+	maxStreams = 10_000
+	// maxScanWork bounds the pickles of one file together, in opcodes: as many as two of the longest have.
+	maxScanWork = 64_000_000
+	// maxScanGlobals bounds the lines of a report.
+	maxScanGlobals = 20_000
+	// workBytes is how many bytes are as much work as an opcode, for they may have to be inflated.
+	workBytes = 4
+)
+
+// spend counts a pickle that was walked.
+func (s *pickleScan) spend(rep *pickle.Report, read int) {
+	s.work += rep.Opcodes + int64(read)/workBytes
+}
+
+// tired tells that the file's pickles are too much work, and says so in the report.
+func (s *pickleScan) tired(record string, at int64) bool {
+	if s.work < maxScanWork {
+		return false
+	}
+	s.fault(&LimitError{Limit: "opcodes of all pickles in a file", Got: s.work, Max: maxScanWork, Offset: at}, record)
+	return true
+}
 
 func (s *pickleScan) source() error {
 	head := make([]byte, min(s.src.Size, torchfile.HeadLen))
@@ -168,8 +191,14 @@ func (s *pickleScan) streams(c *torchfile.Cursor, record string, most int) error
 			return err
 		}
 		base := c.Off()
+		if s.tired(record, base) {
+			return nil
+		}
 		if rep := s.op.walked[pickleAt{s.src, -1, base}]; rep != nil && record == "" {
 			s.pickle(nil, rep, record, base, 0)
+			if rep.Failed { // opening has said so
+				return nil
+			}
 			if _, err := c.Skip(int64(rep.Len)); err != nil {
 				return nil
 			}
@@ -191,6 +220,7 @@ func (s *pickleScan) streams(c *torchfile.Cursor, record string, most int) error
 			}
 			return n, nil
 		})
+		s.spend(rep, len(window))
 		var re *torchfile.ReadError
 		if errors.As(err, &re) {
 			return torchfileError(s.src, "", err)
@@ -235,7 +265,11 @@ func (s *pickleScan) pickle(p []byte, rep *pickle.Report, record string, base in
 		b, mapped := in.Bytes(p)
 		at := base + in.Offset
 		for n := 0; len(b) > 0 && n < maxStreams; n++ {
+			if s.tired(record, base) {
+				return
+			}
 			inner, err := pickle.Scan(b, s.op.opt.pickleLimits())
+			s.spend(inner, inner.Len)
 			if err != nil && in.By == "" && len(inner.Globals) == 0 {
 				break // it only looked like a pickle
 			}
@@ -263,6 +297,10 @@ func (s *pickleScan) add(record string, g pickle.GlobalRef, at int64, depth int)
 	if i, ok := s.seen[key]; ok {
 		s.report.Globals[i].Count += g.Count
 		s.report.Globals[i].Called = s.report.Globals[i].Called || g.Called
+		return
+	}
+	if len(s.report.Globals) == maxScanGlobals {
+		s.fault(&LimitError{Limit: "globals in a report", Got: maxScanGlobals + 1, Max: maxScanGlobals, Offset: at}, record)
 		return
 	}
 	s.seen[key] = len(s.report.Globals)

@@ -2,9 +2,11 @@ package statedict
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"io"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/weightroom/weightroom/statedict/internal/torchfile"
@@ -30,7 +32,7 @@ func (s *pickleScan) zip() error {
 		if err := s.op.ctx.Err(); err != nil {
 			return err
 		}
-		if rep := s.op.walked[pickleAt{s.src, i, 0}]; rep != nil && int64(rep.Len) == rec.Size {
+		if rep := s.op.walked[pickleAt{s.src, i, 0}]; rep != nil && (rep.Failed || int64(rep.Len) == rec.Size) {
 			s.pickle(nil, rep, a.FullName(i), 0, 0)
 			continue
 		}
@@ -65,6 +67,7 @@ func (s *pickleScan) record(a *torchfile.Archive, i int) error {
 	if err != nil {
 		return fail(err)
 	}
+	defer r.Close()
 	head := make([]byte, 128)
 	n, err := io.ReadFull(r, head)
 	head = head[:n]
@@ -78,21 +81,49 @@ func (s *pickleScan) record(a *torchfile.Archive, i int) error {
 	default:
 		return nil
 	}
-	var body []byte
-	if err == nil {
-		body, err = io.ReadAll(io.LimitReader(r, s.op.opt.pickleBytes()-int64(n)))
+	if err == io.ErrUnexpectedEOF || err == io.EOF {
+		err = nil // a short record
 	}
-	if err != nil && err != io.ErrUnexpectedEOF && err != io.EOF {
-		if err := fail(err); err != nil {
-			return err
-		}
+	f := &forward{r: r, buf: head, err: err}
+	c := torchfile.NewCursor(f, from, max(a.Records[i].Size, from))
+	err = s.streams(c, a.FullName(i), maxStreams)
+	if f.err == nil || f.err == io.EOF {
+		return err
+	}
+	if err := fail(f.err); err != nil {
+		return err
 	}
 	// What was read before a fault is scanned all the same.
-	body = append(head, body...)
-	if from > int64(len(body)) {
-		return nil
+	have := int64(len(f.buf))
+	return s.streams(torchfile.NewCursor(bytes.NewReader(f.buf), min(c.Off(), have), have), a.FullName(i), maxStreams)
+}
+
+// forward is a record as far as somebody has asked for it: most of one that is no pickle is never inflated.
+type forward struct {
+	r   io.Reader
+	buf []byte
+	err error
+}
+
+func (f *forward) ReadAt(p []byte, off int64) (int, error) {
+	if need := off + int64(len(p)) - int64(len(f.buf)); need > 0 && f.err == nil {
+		at := len(f.buf)
+		f.buf = slices.Grow(f.buf, int(need))[:at+int(need)]
+		var n int
+		n, f.err = io.ReadFull(f.r, f.buf[at:])
+		f.buf = f.buf[:at+n]
+		if f.err == io.ErrUnexpectedEOF {
+			f.err = io.EOF
+		}
 	}
-	return s.streams(torchfile.NewCursor(bytes.NewReader(body), from, int64(len(body))), a.FullName(i), maxStreams)
+	if off >= int64(len(f.buf)) {
+		return 0, cmp.Or(f.err, io.EOF)
+	}
+	n := copy(p, f.buf[off:])
+	if n < len(p) {
+		return n, cmp.Or(f.err, io.EOF)
+	}
+	return n, nil
 }
 
 // npyEnd is where the data of a .npy file starts, 0 if head is too short to say.

@@ -51,7 +51,7 @@ type Tensor struct {
 type Limits struct {
 	Header int64 // bytes in front of the data; default 64 MiB
 	Text   int64 // bytes of one string; default 16 MiB
-	Count  int   // tensors, and pairs; default 1,048,576 each
+	Count  int   // tensors, and pairs; default 262,144 each
 	Rank   int   // dimensions of one tensor; default 64
 	Depth  int   // arrays inside arrays; default 8
 }
@@ -64,7 +64,7 @@ func (l Limits) orDefaults() Limits {
 		l.Text = 16 << 20
 	}
 	if l.Count <= 0 {
-		l.Count = 1 << 20
+		l.Count = 1 << 18
 	}
 	if l.Rank <= 0 {
 		l.Rank = 64

@@ -67,6 +67,7 @@ type Limits struct {
 	Depth   int64 // nesting; 1,000
 	String  int64 // bytes of one str; 16 MiB
 	Integer int64 // bytes of one integer; 1 KiB
+	Globals int64 // distinct names that opcodes resolve; 10,000, where the largest known files have some dozens
 	// Memory bounds an estimate of the bytes that the values of the pickle occupy while it is read; 112 MiB,
 	// which is enough for about 220,000 tensors.
 	Memory int64
@@ -74,7 +75,7 @@ type Limits struct {
 
 func (l *Limits) orDefault() Limits {
 	d := Limits{Bytes: 64 << 20, Opcodes: 32e6, Stack: 1e6, Marks: 10_000, Memo: 4e6, Nodes: 8e6, Depth: 1000,
-		String: 16 << 20, Integer: 1 << 10, Memory: 112 << 20}
+		String: 16 << 20, Integer: 1 << 10, Globals: 10_000, Memory: 112 << 20}
 	if l == nil {
 		return d
 	}
@@ -92,6 +93,7 @@ func (l *Limits) orDefault() Limits {
 	set(&d.Depth, l.Depth)
 	set(&d.String, l.String)
 	set(&d.Integer, l.Integer)
+	set(&d.Globals, l.Globals)
 	set(&d.Memory, l.Memory)
 	d.Bytes = min(d.Bytes, 1<<31-1) // offsets are kept in 32 bits
 	d.Depth = min(d.Depth, 1<<15)

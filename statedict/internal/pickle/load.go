@@ -37,7 +37,7 @@ type Pickle struct {
 	Storages []*Storage  // by first appearance; Storage.Index is the position
 	Modules  []Module    // source records of legacy files
 	Findings []Finding   // at most maxFindings
-	Report   *Report     // what Scan answers; nil after an error
+	Report   *Report     // what Scan answers, also with an error
 }
 
 // Module is a record ('module', class, file, source) of a legacy file: the source text of a pickled nn.Module.
@@ -56,7 +56,7 @@ const (
 // become *Object, globals become *Global. A rebuild call with impossible arguments becomes a *Tensor with Extra.Bad set and
 // a finding F_TENSOR_BAD; the rest of the pickle is read as usual. Whether views lie in their storages is not checked here.
 //
-// With an *Error comes a Pickle that has what was seen before it: Globals, Len, Protocol; the rest is empty.
+// With an *Error comes a Pickle that has what was seen before it: Globals, Len, Protocol, Report; the rest is empty.
 // Memory is bounded by Limits.Memory plus two times the length of the stream; p is not kept.
 func Load(p []byte, opt *Options) (*Pickle, error) {
 	if opt == nil {
@@ -68,7 +68,8 @@ func Load(p []byte, opt *Options) (*Pickle, error) {
 
 // load is Load once the scan is done, with the error that it ended in.
 func load(s *scanner, err *Error, opt *Options) (*Pickle, error) {
-	out := &Pickle{Len: s.report.Len, Protocol: s.report.Protocol, Globals: s.report.Globals}
+	report := s.report // not the scanner, which holds more
+	out := &Pickle{Len: report.Len, Protocol: report.Protocol, Globals: report.Globals, Report: &report}
 	if err != nil {
 		return out, err
 	}
@@ -87,9 +88,7 @@ func load(s *scanner, err *Error, opt *Options) (*Pickle, error) {
 	if err != nil {
 		return out, err
 	}
-	report := s.report // not the scanner, which holds more
-	l.pickle.Report = &report
-	l.pickle.Root, l.pickle.Len, l.pickle.Protocol, l.pickle.Globals = root, out.Len, out.Protocol, out.Globals
+	l.pickle.Report, l.pickle.Root, l.pickle.Len, l.pickle.Protocol, l.pickle.Globals = out.Report, root, out.Len, out.Protocol, out.Globals
 	return l.pickle, nil
 }
 

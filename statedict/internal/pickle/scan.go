@@ -32,6 +32,8 @@ type Report struct {
 	Inside []Inside
 	// InsideOver tells that there were more than the maxInside listed.
 	InsideOver bool
+	// Failed tells that the walk ended in an error.
+	Failed bool
 }
 
 // kind is what is known of a stack entry without running anything.
@@ -169,7 +171,7 @@ func newScanner(lim *Limits) *scanner {
 func (s *scanner) extend(p []byte) *Error {
 	s.p = p
 	err := s.run()
-	s.report.Len = s.pos
+	s.report.Len, s.report.Failed = s.pos, err != nil
 	return err
 }
 
@@ -191,12 +193,17 @@ const (
 	costTensor = 200 // a plain one, or a storage
 	costTorch  = 640 // other results of torch's functions
 	costGlobal = 200 // once per name
+	costName   = 8   // a byte of it: lists, findings and messages repeat it
 	costSparse = 100 // a memo slot outside the pages
 	costUsed   = 64  // a slot that is read: an entry of the VM's map
 )
 
-// A MARK costs the VM as much time as ten other opcodes.
-const markOpcodes = 10
+// A MARK costs the VM as much time as ten other opcodes. The digits of an integer cost time that grows with the square of its
+// length: those of 16 bytes are counted as one opcode more.
+const (
+	markOpcodes = 10
+	digitBytes  = 16
+)
 
 // costOfCall is what the result of a call costs.
 func costOfCall(g *GlobalRef) int64 {

@@ -26,8 +26,9 @@ func (s *scanner) step(op byte, from, to int) *Error {
 			return malformed(s.pos, "%s", err)
 		}
 		cost := int64(costScalar)
-		if to-from > 4 && op != opBinFloat && op != opFloat {
-			cost = costLong + int64(to-from)
+		if n := int64(to - from); n > 4 && op != opBinFloat && op != opFloat {
+			cost = costLong + n
+			s.report.Opcodes += (n / digitBytes) * (n / digitBytes)
 		}
 		return s.make(kAtom, 0, cost, 0)
 	case opBinBytes, opShortBinBytes, opBinBytes8, opByteArray8:
@@ -365,7 +366,10 @@ func (s *scanner) seen(module, name string) (int, *Error) {
 		s.report.Globals[i].Count++
 		return i, s.charge(4)
 	}
-	if err := s.charge(costGlobal + int64(len(module)+len(name))); err != nil {
+	if int64(i) >= s.lim.Globals {
+		return 0, overLimit(s.pos, "distinct globals", s.lim.Globals)
+	}
+	if err := s.charge(costGlobal + costName*int64(len(module)+len(name))); err != nil {
 		return 0, err
 	}
 	s.names[key] = i

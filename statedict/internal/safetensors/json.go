@@ -112,6 +112,9 @@ func (p *parser) metadata() ([]Pair, error) {
 			return nil, fault(CodeHeader, lengthBytes+int64(at), "metadata key %s appears twice", quote(key))
 		}
 		seen[key] = struct{}{}
+		if len(pairs) >= p.lim.Pairs {
+			return nil, fault(CodeLimit, lengthBytes+int64(at), "more than %d pairs of metadata", p.lim.Pairs)
+		}
 		if p.peek() != '"' {
 			return nil, p.fault("metadata %s: the value is no string", quote(key))
 		}

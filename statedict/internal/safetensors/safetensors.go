@@ -53,7 +53,9 @@ type Pair struct{ Key, Value string }
 // Limits bound what Parse accepts. A zero field means its default.
 type Limits struct {
 	Header  int64 // bytes of JSON; default and maximum MaxHeader
-	Tensors int   // entries; default 1,048,576
+	Tensors int   // entries; default 262,144
+	Pairs   int   // of metadata; default 65,536
+	Text    int   // bytes of one string as the JSON spells it; default 16 MiB
 	Rank    int   // dimensions of one entry; default 64
 	Depth   int   // nesting of the JSON, the header object being 1; default 8
 }
@@ -63,7 +65,13 @@ func (l Limits) orDefaults() Limits {
 		l.Header = MaxHeader
 	}
 	if l.Tensors <= 0 {
-		l.Tensors = 1 << 20
+		l.Tensors = 1 << 18
+	}
+	if l.Pairs <= 0 {
+		l.Pairs = 1 << 16
+	}
+	if l.Text <= 0 {
+		l.Text = 16 << 20
 	}
 	if l.Rank <= 0 {
 		l.Rank = 64

@@ -208,7 +208,7 @@ func (p *parser) digits() int {
 func (p *parser) str() ([]byte, error) {
 	p.at++
 	start := p.at
-	for p.at < len(p.text) {
+	for p.at < len(p.text) && p.at-start <= p.lim.Text {
 		switch c := p.text[p.at]; {
 		case c == '"':
 			p.at++
@@ -220,13 +220,21 @@ func (p *parser) str() ([]byte, error) {
 		}
 		p.at++
 	}
-	return nil, p.fault("a string without end")
+	return nil, p.endless(start)
+}
+
+// endless is the error of a string that starts at start and goes on past the text's end or the limit.
+func (p *parser) endless(start int) *Error {
+	if p.at < len(p.text) {
+		return fault(CodeLimit, lengthBytes+int64(start), "a string of more than %d bytes", p.lim.Text)
+	}
+	return p.fault("a string without end")
 }
 
 // escaped goes on with a string from its first backslash.
 func (p *parser) escaped(start int) ([]byte, error) {
 	p.scratch = append(p.scratch[:0], p.text[start:p.at]...)
-	for p.at < len(p.text) {
+	for p.at < len(p.text) && p.at-start <= p.lim.Text {
 		c := p.text[p.at]
 		switch {
 		case c == '"':
@@ -243,7 +251,7 @@ func (p *parser) escaped(start int) ([]byte, error) {
 			}
 		}
 	}
-	return nil, p.fault("a string without end")
+	return nil, p.endless(start)
 }
 
 // escape decodes one backslash sequence into scratch.

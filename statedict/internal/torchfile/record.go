@@ -1,10 +1,12 @@
 package torchfile
 
 import (
+	"bufio"
 	"bytes"
 	"hash/crc32"
 	"io"
 	"strconv"
+	"sync"
 
 	"github.com/klauspost/compress/flate"
 )
@@ -36,7 +38,9 @@ func (a *Archive) ReadSmall(i int, limit int64) ([]byte, error) {
 			data, err = readAt(a.src.r, off, rec.Size)
 		}
 	} else {
-		data, err = readInflated(a.inflate(i, off), rec)
+		z := a.inflate(i, off)
+		data, err = readInflated(z, rec)
+		z.Close()
 	}
 	if err != nil {
 		return nil, err
@@ -69,8 +73,9 @@ func readInflated(r io.Reader, rec *Record) ([]byte, error) {
 }
 
 // Open returns a reader of the inflated bytes of record i, for storages of any size. It does not check the CRC. A
-// deflated record that does not keep to its declared size ends in E_ZIP, without a byte past that size.
-func (a *Archive) Open(i int) (io.Reader, error) {
+// deflated record that does not keep to its declared size ends in E_ZIP, without a byte past that size. Closing the reader saves
+// the next one 40 KB.
+func (a *Archive) Open(i int) (io.ReadCloser, error) {
 	rec := &a.Records[i]
 	if e := a.Readable(i); e != nil {
 		return nil, e
@@ -80,23 +85,38 @@ func (a *Archive) Open(i int) (io.Reader, error) {
 		return nil, err
 	}
 	if rec.Method == Stored {
-		return io.NewSectionReader(a.src.r, off, rec.Size), nil
+		return io.NopCloser(io.NewSectionReader(a.src.r, off, rec.Size)), nil
 	}
 	return a.inflate(i, off), nil
 }
 
-func (a *Archive) inflate(i int, off int64) io.Reader {
+// engines are those of records that have been closed: an archive may have a hundred thousand deflated ones.
+var engines sync.Pool
+
+// engine is what inflating takes besides the bytes.
+type engine struct {
+	in *bufio.Reader
+	io.ReadCloser
+}
+
+func (a *Archive) inflate(i int, off int64) *inflater {
 	rec := &a.Records[i]
-	return &inflater{
-		r:    flate.NewReader(io.NewSectionReader(a.src.r, off, rec.CompressedSize)),
-		left: rec.Size, name: a.FullName(i), off: off, size: rec.Size,
+	src := io.NewSectionReader(a.src.r, off, rec.CompressedSize)
+	e, reused := engines.Get().(*engine)
+	if reused {
+		e.in.Reset(src)
+		e.ReadCloser.(flate.Resetter).Reset(e.in, nil) // never fails
+	} else {
+		in := bufio.NewReader(src)
+		e = &engine{in, flate.NewReader(in)}
 	}
+	return &inflater{r: e, left: rec.Size, name: a.FullName(i), off: off, size: rec.Size}
 }
 
 // inflater gives exactly size bytes or an error that says how the stream broke its word.
 type inflater struct {
-	r    io.Reader
-	left int64 // bytes still owed
+	r    *engine // nil once closed
+	left int64   // bytes still owed
 	size int64
 	name string
 	off  int64 // of the payload, for errors
@@ -123,6 +143,15 @@ func (z *inflater) Read(p []byte) (int, error) {
 		return n, nil
 	}
 	return 0, z.err
+}
+
+// Close ends the reading.
+func (z *inflater) Close() error {
+	if z.r != nil {
+		engines.Put(z.r)
+		z.r, z.err = nil, io.ErrClosedPipe
+	}
+	return nil
 }
 
 // end sees that nothing follows the declared bytes.
