@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"strings"
 )
 
 // CheckBytes reads every byte of every record or storage and compares it with the checksum that the file states. Each
@@ -14,15 +15,22 @@ import (
 // The error is only about ctx; a file whose every byte is right gives no findings beyond those of opening.
 func (cp *Checkpoint) CheckBytes(ctx context.Context, progress Progress) (faults []Finding, checked int64, err error) {
 	sum := &summer{ctx: ctx, progress: progress, buf: make([]byte, chunk)}
+	var shown *shownKeys
+	shownBy := func(name string) string {
+		if shown == nil {
+			shown = cp.shownKeys()
+		}
+		return shown.by(name)
+	}
 	check := func(name string, r io.Reader, crc uint32, known bool) error {
 		got, err := sum.crc(r)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case err != nil:
-			faults = append(faults, Finding{Code: Code(err), Path: name, Message: err.Error()})
+			faults = append(faults, Finding{Code: Code(err), Path: name, Message: err.Error() + shownBy(name)})
 		case known && got != crc:
-			faults = append(faults, Finding{Code: "F_CHECKSUM", Path: name, Message: fmt.Sprintf("CRC-32 is %08x, the file states %08x", got, crc)})
+			faults = append(faults, Finding{Code: "F_CHECKSUM", Path: name, Message: fmt.Sprintf("CRC-32 is %08x, the file states %08x%s", got, crc, shownBy(name))})
 		}
 		return nil
 	}
@@ -63,6 +71,39 @@ func (cp *Checkpoint) CheckBytes(ctx context.Context, progress Progress) (faults
 		}
 	}
 	return faults, sum.done, nil
+}
+
+// shownKeys finds the tensors that show a storage by the storage's key.
+type shownKeys struct {
+	cp      *Checkpoint
+	entries map[string][]int32
+}
+
+func (cp *Checkpoint) shownKeys() *shownKeys {
+	s := &shownKeys{cp, map[string][]int32{}}
+	for i := range cp.Entries {
+		if id := cp.Entries[i].Storage; id != NoStorage {
+			key := cp.Storages[id].Key
+			s.entries[key] = append(s.entries[key], int32(i))
+		}
+	}
+	return s
+}
+
+// by names the tensors on a storage that is called by its key, or by its record in an archive: `; it holds "a"`, or nothing.
+func (s *shownKeys) by(name string) string {
+	ids, more := s.entries[strings.TrimPrefix(name, "data/")], ""
+	if len(ids) == 0 {
+		return ""
+	}
+	if n := len(ids) - 8; n > 0 {
+		ids, more = ids[:8], fmt.Sprintf(" and %d more", n)
+	}
+	paths := make([]string, len(ids))
+	for i, id := range ids {
+		paths[i] = s.cp.Entries[id].Path()
+	}
+	return "; it holds" + quotedList(paths) + more
 }
 
 // archiveReader puts the container's errors into this package's types.

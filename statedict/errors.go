@@ -44,9 +44,16 @@ type UnsupportedError struct {
 	What string   // what cannot be done, in words
 	Keys []string // every key concerned, in order; may be empty
 	Hint string
+
+	folded []string // stands for Keys in the text; nil for all of them
 }
 
-func (e *UnsupportedError) Error() string { return e.What + quotedList(e.Keys) }
+func (e *UnsupportedError) Error() string {
+	if e.folded != nil {
+		return e.What + quotedList(e.folded)
+	}
+	return e.What + quotedList(e.Keys)
+}
 
 // UnsafeError reports globals outside the safe list that an output would contain.
 type UnsafeError struct {

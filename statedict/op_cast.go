@@ -47,8 +47,13 @@ func (o *Cast) check() error {
 		for _, d := range castTargets() {
 			known = append(known, d.String())
 		}
-		if d, ok := dtypeAliases[strings.ToLower(strings.TrimPrefix(o.To, "torch."))]; ok {
-			return &KeyError{Op: "cast", Msg: fmt.Sprintf("unknown dtype %q, did you mean %q?", o.To, d)}
+		name := strings.ToLower(strings.TrimPrefix(o.To, "torch."))
+		near := dtypeAliases[name]
+		if near == "" && slices.Contains(known, name) {
+			near = name
+		}
+		if near != "" {
+			return &KeyError{Op: "cast", Msg: fmt.Sprintf("unknown dtype %q, did you mean %q?", o.To, near)}
 		}
 		msg, hint := unknown("dtype", o.To, known)
 		return &KeyError{Op: "cast", Msg: msg, Hint: hint}

@@ -72,16 +72,19 @@ func (cp *Checkpoint) flatten(f Format) ([]flatTensor, error) {
 		cure = "a format that holds tensors only names them by strings: drop them, or write a torch file"
 	}
 	bad = append(bad, odd...)
-	hint := "write a torch file"
+	hint, few := "write a torch file", objects
 	if tops := topLevel(objects); !slices.Contains(tops, "") {
 		hint = "drop them with drop_objects (--drop-objects " + strings.Join(tops, ",") + "), or " + hint
-		objects = folded(objects, tops)
+		if dict := cp.DictPath(); dict != "" {
+			hint = fmt.Sprintf("take the weights out alone (first of all --at '' --extract %s), %s", shellQuote(dict), hint)
+		}
+		few = folded(objects, tops)
 	}
 	switch {
 	case len(objects) > 0 && len(bad) > 0:
-		return nil, &UnsupportedError{What: fmt.Sprintf("%s holds tensors only, and these are none, or of kinds that it lacks:", f), Keys: append(objects, bad...), Hint: hint}
+		return nil, &UnsupportedError{What: fmt.Sprintf("%s holds tensors only, and these are none, or of kinds that it lacks:", f), Keys: append(objects, bad...), Hint: hint, folded: append(slices.Clip(few), bad...)}
 	case len(objects) > 0:
-		return nil, &UnsupportedError{What: fmt.Sprintf("%s holds tensors only, and these are none:", f), Keys: objects, Hint: hint}
+		return nil, &UnsupportedError{What: fmt.Sprintf("%s holds tensors only, and these are none:", f), Keys: objects, Hint: hint, folded: few}
 	case len(bad) > 0:
 		return nil, &UnsupportedError{What: fmt.Sprintf("%s cannot hold these:", f), Keys: bad, Hint: cure}
 	}
@@ -323,6 +326,36 @@ func (cp *Checkpoint) segment(v *View) (Segment, error) {
 		casts = casts[:len(casts)-1]
 	}
 	return Convert{Src: base, View: view, Via: casts, To: to}, nil
+}
+
+// tensorSegment is segment for an entry whose dtype may be a format's own: those bytes are copied.
+func (cp *Checkpoint) tensorSegment(e *Entry) (Segment, error) {
+	if e.Info == nil || e.Info.Code == "" {
+		return cp.segment(&e.View)
+	}
+	n := e.Info.CodeBytes
+	return cp.segment(&View{Storage: e.Storage, DType: byteType, Shape: []int64{n}, Stride: []int64{1}})
+}
+
+// flatSegment is tensorSegment with bools of 0 and 1: torch takes any byte but zero for true and keeps it, numpy and
+// safetensors know no other true than 1.
+func (cp *Checkpoint) flatSegment(e *Entry) (Segment, error) {
+	s, err := cp.tensorSegment(e)
+	if err != nil || e.DType != boolType {
+		return s, err
+	}
+	zeroOne := []DType{boolType}
+	switch s := s.(type) {
+	case Copy:
+		src := Storage{NBytes: s.Len(), Data: s.Extent, DType: boolType}
+		return Convert{Src: src, View: View{DType: boolType, Shape: []int64{s.Len()}, Stride: []int64{1}}, Via: zeroOne, To: boolType}, nil
+	case Convert:
+		if !s.casts() {
+			s.Via = zeroOne
+		}
+		return s, nil
+	}
+	return s, nil
 }
 
 // resolve follows a view through the storages that operations made, down to bytes in a source: the storage that has

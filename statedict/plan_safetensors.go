@@ -61,20 +61,28 @@ func (cp *Checkpoint) lostMetadata(f Format) []string {
 			kept[kv.Key] = ggufText(kv.Value)
 		}
 	}
-	var lost []string
+	keys := map[string]bool{}
+	for i := range cp.Entries {
+		keys[cp.Entries[i].Key] = true
+	}
+	var lost, warnings []string
 	for _, k := range cp.MetadataKeys {
+		if to := cp.Metadata[k]; f != GGUF && keys[to] && !keys[k] { // as safetensors.torch.save_model names what it has left out
+			warnings = append(warnings, fmt.Sprintf("%q was tied to %q and only the metadata names it: the output does not have it", k, to))
+			continue
+		}
 		if text, ok := kept[k]; !ok || text != cp.Metadata[k] {
 			lost = append(lost, k)
 		}
 	}
 	if lost == nil {
-		return nil
+		return warnings
 	}
 	more := ""
 	if n := len(lost) - 8; n > 0 {
 		lost, more = lost[:8], fmt.Sprintf(" and %d more", n)
 	}
-	return []string{fmt.Sprintf("metadata that %s has no place for is left out:%s%s", f, quotedList(lost), more)}
+	return append(warnings, fmt.Sprintf("metadata that %s has no place for is left out:%s%s", f, quotedList(lost), more))
 }
 
 func (cp *Checkpoint) safetensorsFile(ts []flatTensor, meta []safetensors.Pair) (*File, error) {
@@ -91,7 +99,7 @@ func (cp *Checkpoint) safetensorsFile(ts []flatTensor, meta []safetensors.Pair) 
 	}
 	f := &File{Segments: []Segment{Literal(l.Header)}, Size: int64(len(l.Header)) + l.Data}
 	for _, i := range l.Order {
-		s, err := cp.tensorSegment(ts[i].entry)
+		s, err := cp.flatSegment(ts[i].entry)
 		if err != nil {
 			return nil, err
 		}

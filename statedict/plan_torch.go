@@ -3,7 +3,9 @@ package statedict
 import (
 	"fmt"
 	"hash/crc32"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/weightroom/weightroom/statedict/internal/pickle"
 	"github.com/weightroom/weightroom/statedict/internal/torchfile"
@@ -44,7 +46,7 @@ func checkGlobals(root pickle.Value, o *PlanOptions) (warnings []string, err err
 		names = append(names, g.String())
 	}
 	if !o.AllowUnsafe {
-		hint := "drop these objects with drop_objects (--drop-objects), or carry them through with --allow-unsafe"
+		hint := "drop these objects with drop_objects (--drop-objects" + unsafeRoots(root) + "), or carry them through with --allow-unsafe"
 		if _, isObject := root.(*pickle.Object); isObject && mappingOf(root) != nil {
 			hint = `this is a pickled module: any step on its keys, like keep "**" (--keep '**'), makes it a plain state dict; --allow-unsafe carries it through`
 		}
@@ -52,6 +54,53 @@ func checkGlobals(root pickle.Value, o *PlanOptions) (warnings []string, err err
 	}
 	return []string{"the result loads with weights_only=False only: it carries" + quotedList(names) + " through"}, nil
 }
+
+// unsafeRoots names what of the root holds objects outside torch's list, as a flag takes it: " args,config". It is empty
+// where that is nothing or too much to say. An object that several of them share is told of the first.
+func unsafeRoots(root pickle.Value) string {
+	d, ok := root.(*pickle.Dict)
+	if !ok {
+		return ""
+	}
+	keys := make(map[pickle.Value]string) // of containers: only their identity is compared
+	for _, it := range d.Items {
+		switch it.Value.(type) {
+		case *pickle.Dict, *pickle.List, *pickle.Tuple, *pickle.Set, *pickle.Object:
+			if key, ok := it.Key.(string); ok && keys[it.Value] == "" {
+				keys[it.Value] = key
+			}
+		}
+	}
+	var roots []string
+	key := ""
+	eachNode(root, nil, func(v pickle.Value) { // depth first, so that what follows a value of the root is below it
+		var class pickle.Value
+		switch n := v.(type) {
+		case *pickle.Object:
+			class = n.Class
+		case *pickle.Dict:
+			if n.Class != nil {
+				class = n.Class
+			}
+		case *pickle.List, *pickle.Tuple, *pickle.Set:
+		default:
+			return
+		}
+		if k, ok := keys[v]; ok {
+			key = k
+		}
+		if g, ok := class.(*pickle.Global); ok && !pickle.Allowed(g.Module, g.Name) && key != "" && !slices.Contains(roots, key) && len(roots) <= maxUnsafeRoots {
+			roots = append(roots, key)
+		}
+	})
+	list := strings.Join(roots, ",")
+	if len(roots) == 0 || len(roots) > maxUnsafeRoots || strings.Count(list, ",") >= len(roots) {
+		return ""
+	}
+	return " " + shellQuote(list)
+}
+
+const maxUnsafeRoots = 24
 
 // torchCannot lists the tensors that no torch file can hold: impossible ones, and those of a dtype that only their own
 // format has.

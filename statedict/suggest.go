@@ -108,6 +108,10 @@ func SuggestForError(e *PastedError, got *Checkpoint) (*Suggestion, error) {
 
 // suggest tries the mappings of got, first before the others; loaded is the one that needs no step to be loaded.
 func suggest(want *KeyList, got *Checkpoint, first, loaded string) (best *Suggestion) {
+	now := 0 // keys that fit without any step
+	if list, err := got.KeyList(loaded, true); err == nil {
+		now = newKeyMatcher(want, list).agreed
+	}
 	var twins []string // mappings that do as well as the best
 	for _, path := range mappingsToTry(got, first) {
 		list, err := got.KeyList(path, true)
@@ -116,7 +120,7 @@ func suggest(want *KeyList, got *Checkpoint, first, loaded string) (best *Sugges
 		}
 		s := suggestFor(want, list, path, path == loaded)
 		switch {
-		case s == nil:
+		case s == nil, s.Matched <= now && !s.Compatible: // no better than to do nothing
 		case best == nil || s.better(best):
 			best, twins = s, []string{path}
 		case !best.better(s):

@@ -152,6 +152,8 @@ func TestSuggestFiles(t *testing.T) {
 		{"no tensors", model, "epoch: 1\n"},
 		{"a few equal shapes", model, tree(transformerRows(8, 6), nil)},
 		{"fits already", model, model},
+		{"one key of another mapping where more fit without", "a.w: float32[2]\na.b: float32[3]\nc.s: float32[1, 1]\nd.w: float32[4]\n",
+			nested("state_dict", "a.w: float32[2]\na.b: float32[3]\nc.s: float32[1, 4]\n") + nested("metric", "s: float32[1, 1]\n")},
 	} {
 		want, err := buildText(t, c.want).KeyList("", false)
 		if err != nil {

@@ -8,11 +8,11 @@ import (
 	"strings"
 )
 
-// Nearest is the candidate that a misspelt name most likely means, "" when none is close.
+// Nearest is the candidate that a misspelt name most likely means, "" when none is close: something of the name has to stay.
 func Nearest(name string, candidates []string) string {
-	best, cost := "", max(2, len(name)/3)+1
+	best, cost := "", min(max(2, len(name)/3)+1, len(name))
 	for _, c := range candidates {
-		if d := editDistance(name, c, cost); d < cost {
+		if d := editDistance(name, c, cost); d < cost && d > 0 {
 			best, cost = c, d
 		}
 	}
@@ -118,6 +118,9 @@ func (e *edit) nothing(op Op) error {
 			hint = fmt.Sprintf("keys that are no strings keep their names, like %s", e.rows[i].name)
 		}
 	}
+	if own := e.ownMapping(op); own != "" {
+		hint = own
+	}
 	if other := e.larger(); other != "" && needsDict(op) {
 		hint = other
 	}
@@ -125,6 +128,29 @@ func (e *edit) nothing(op Op) error {
 		hint = optionalHint(op)
 	}
 	return e.fail("touches nothing: "+what, hint)
+}
+
+// ownMapping is the hint that what a step looks for below a prefix is a mapping of the file itself; "" when none is.
+func (e *edit) ownMapping(op Op) string {
+	var prefixes []string
+	switch op := op.(type) {
+	case *Keep:
+		for _, p := range op.Match {
+			if head, ok := strings.CutSuffix(p, ".**"); ok {
+				prefixes = append(prefixes, head)
+			}
+		}
+	case *Extract:
+		prefixes = []string{strings.TrimSuffix(op.Prefix, ".")}
+	default:
+		return ""
+	}
+	for _, c := range dictCandidates(e.base) {
+		if c.path != "" && c.path != e.report.At && slices.Contains(prefixes, c.path) {
+			return fmt.Sprintf("%[1]q is a mapping of the file beside the one that the steps work on: take it out with at: \"\" and extract: %[1]s (--at '' --extract %[2]s)", c.path, shellQuote(c.path))
+		}
+	}
+	return ""
 }
 
 // optionalHint says how a step that touches nothing is let be, in a recipe and on the command line.

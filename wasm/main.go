@@ -12,20 +12,22 @@ import (
 	"github.com/weightroom/weightroom/wasm/worker"
 )
 
-// roomy is how much the heap may grow between two collections, in percent; near memoryLimit, in bytes, they come sooner.
-// There is one thread, so a collection stops everything: opening 100,000 keys is a third faster this way, and scrolling them
-// drops no frame.
+// roomy is how much the heap may grow between two collections, in percent; near a limit, in bytes, they come sooner. There is
+// one thread, so a collection stops everything: opening 100,000 keys is a third faster this way, and scrolling them drops no
+// frame. The page has more room than the worker, for it collects by itself when the user rests.
 const (
 	roomy       = 400
-	memoryLimit = 384 << 20
+	pageLimit   = 640 << 20
+	workerLimit = 384 << 20
 )
 
 func main() {
 	debug.SetGCPercent(roomy)
-	debug.SetMemoryLimit(memoryLimit)
 	if js.Global().Get("document").IsUndefined() {
+		debug.SetMemoryLimit(workerLimit)
 		worker.Run()
 		return
 	}
+	debug.SetMemoryLimit(pageLimit)
 	page.Run()
 }

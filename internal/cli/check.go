@@ -6,12 +6,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/weightroom/weightroom/internal/file"
 	"github.com/weightroom/weightroom/internal/listing"
 	"github.com/weightroom/weightroom/statedict"
 )
@@ -29,12 +27,22 @@ func (e *env) checkCommand() *cobra.Command {
 	var o checkOptions
 	cmd := &cobra.Command{
 		Use:   "check FILE... (--against REFERENCE | --error TEXT)",
-		Short: "Say what load_state_dict would say, and what recipe would make it fit",
-		Long: `Say what load_state_dict(strict=True) would say: missing keys, unexpected keys, other shapes.
+		Short: "Say what load_state_dict would say, and find the recipe that fits",
+		Long: `Say what load_state_dict(strict=True) would say: missing keys, unexpected keys,
+other shapes.
 
-REFERENCE is what the model expects: another checkpoint, a pickled module, TorchScript, a safetensors file or just its header, a
-shard index, or a JSON object of key to shape; - for standard input. --error takes the text of PyTorch's "Error(s) in loading state_dict for ..." instead, from a file or - for standard
-input; it may be cut off. A dtype that differs is reported and loads all the same. The exit code is 3 when the keys differ.`,
+REFERENCE is what the model expects: another checkpoint, a pickled module,
+TorchScript, a safetensors file or just its header, a shard index, or a JSON
+object of key to shape; - for standard input. torch.save(model.state_dict(),
+"mymodel.pth") makes one. Instead, --error takes the text of PyTorch's
+"Error(s) in loading state_dict for ...", which may be cut off.
+
+A dtype that differs is reported and loads all the same. The exit code is 3
+when the keys or shapes differ.`,
+		Example: `  weightroom check in.pth --against mymodel.pth
+  weightroom check in.pth --error error.txt --suggest
+  weightroom check in.pth --against m.pth --suggest --json |
+    jq .suggestion | weightroom edit in.pth -o out.pth --recipe -`,
 		Args: minArgs(1, "FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if (o.against == "") == (o.errorText == "") {
@@ -238,78 +246,4 @@ func ambiguity(a statedict.AmbiguousKey) string {
 		return fmt.Sprintf("%s is dropped: the error is cut off and does not say whether the model has it", name(a.Key))
 	}
 	return fmt.Sprintf("%s could become any of %s; the first was taken", name(a.Key), list)
-}
-
-func (e *env) diffCommand() *cobra.Command {
-	var asJSON bool
-	var opt statedict.DiffOptions
-	cmd := &cobra.Command{
-		Use:   "diff A B",
-		Short: "Compare two checkpoints: keys, shapes, dtypes, and with --values the values",
-		Args:  exactArgs(2, "A and B"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			var cps [2]*statedict.Checkpoint
-			for i, path := range args {
-				cp, set, err := e.open(cmd.Context(), []string{path})
-				if err != nil {
-					return err
-				}
-				defer func(s *file.Set) { s.Close() }(set)
-				cps[i] = cp
-			}
-			done := func() {}
-			if opt.Values {
-				var total int64
-				for i := range cps[0].Entries {
-					total += max(0, cps[0].Entries[i].ByteLen())
-				}
-				opt.Progress, done = e.progress(args[0], total)
-			}
-			d, err := statedict.DiffCheckpoints(cmd.Context(), cps[0], cps[1], opt)
-			done()
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				err = writeJSON(e.out, d)
-			} else {
-				err = e.writeDiff(d, args)
-			}
-			if err == nil && !d.Equal {
-				return errFound
-			}
-			return err
-		},
-	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON document on stdout")
-	cmd.Flags().BoolVar(&opt.Values, "values", false, "compare the values too: largest difference, cosine, how many elements differ")
-	return cmd
-}
-
-func (e *env) writeDiff(d *statedict.Diff, names []string) error {
-	w := bufio.NewWriter(e.out)
-	only := func(name string, keys []string) {
-		for _, k := range keys {
-			fmt.Fprintf(w, "only in %s: %s\n", listing.Escape(name), listing.Escape(k))
-		}
-	}
-	only(names[0], d.OnlyInA)
-	only(names[1], d.OnlyInB)
-	for _, c := range d.Changed {
-		fmt.Fprintf(w, "%s: other %s", listing.Escape(c.Key), strings.Join(c.What, ", "))
-		if slices.Contains(c.What, "values") && c.Numel > 0 {
-			fmt.Fprintf(w, "; %d of %d elements", c.Differ, c.Numel)
-			if c.MaxAbsDiff != nil {
-				fmt.Fprintf(w, ", at most %.6g apart", *c.MaxAbsDiff)
-			}
-			if c.Cosine != nil {
-				fmt.Fprintf(w, ", cosine %.6g", *c.Cosine)
-			}
-		}
-		fmt.Fprintln(w)
-	}
-	if d.Equal {
-		fmt.Fprintln(w, "no differences")
-	}
-	return w.Flush()
 }

@@ -53,7 +53,7 @@ func Main(args []string, in io.Reader, out, errOut io.Writer) int {
 		e.in = &stdin{ctx: ctx, r: in}
 	}
 	root := e.root()
-	root.SetArgs(joinBools(args))
+	root.SetArgs(joinWords(args))
 	if name, ok := noCommand(root, args); ok {
 		return e.report(unknownCommand(root, name), wantsJSON(args))
 	}
@@ -70,10 +70,15 @@ func (e *env) root() *cobra.Command {
 		Short: "List, check and edit PyTorch checkpoints without loading their tensors",
 		Long: `List, check and edit PyTorch checkpoints without loading their tensors.
 
-FILE is a checkpoint, several shards of one, an index JSON, a folder that holds one, or - for a stream.
-Nothing in a file is ever run.
+FILE is a checkpoint, several shards of one, an index JSON, a folder that holds
+one, or - for a stream. Nothing in a file is ever run.
 
-Exit codes: 0 done; 1 failed; 2 usage; 3 check or diff found differences, or scan found something outside the safe list.`,
+Exit codes: 0 done; 1 failed; 2 usage; 3 check or diff found differences, or
+scan found something outside the safe list.`,
+		Example: `  weightroom ls in.pth --tree
+  weightroom edit in.pth -o out.pth --strip-prefix module. --dry-run
+  weightroom edit in.ckpt -o out.safetensors --at '' --extract state_dict
+  weightroom check in.pth --against mymodel.pth --suggest`,
 		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -91,6 +96,7 @@ Exit codes: 0 done; 1 failed; 2 usage; 3 check or diff found differences, or sca
 		},
 	}
 	root.SuggestionsMinimumDistance = 2
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "Flags.FlagUsages", "Flags.FlagUsagesWrapped 80"))
 	root.SetIn(e.in)
 	root.SetOut(e.out)
 	root.SetErr(e.err)

@@ -30,16 +30,28 @@ func (e *env) editCommand() *cobra.Command {
 	var o editFlags
 	var ops opList
 	cmd := &cobra.Command{
-		Use:   "edit FILE... -o OUT [--recipe R] [operations, run in the order given]",
+		Use:   "edit FILE... -o OUT [--recipe R] [operations in order]",
 		Short: "Change keys, tensors and objects, and write a new file",
 		Long: `Change keys, tensors and objects, and write a new file.
 
-Operations run in the order given, after those of --recipe, each on the result of the one before. A PATTERN is a glob over
-dotted parts (* within one part, ** any run of parts, ?, [abc], {a,b}), or re: and a regular expression.
-The output appears whole or not at all: it is written beside OUT, synced, read back, and renamed. A source is never written to.`,
-		Example: `  weightroom edit in.pth -o out.pth --strip-prefix module. --drop '**.num_batches_tracked'
-  weightroom edit in.ckpt -o out.safetensors --at state_dict --extract backbone
-  weightroom edit in.pth -o out.pth --rename 're:^layers\.(\d+)\.=blocks.$1.' --dry-run`,
+Operations run in the order given, after those of --recipe, each on the result
+of the one before. One that touches nothing is an error. A PATTERN is a glob
+over dotted parts (* within one part, ** any run of parts, ?, [abc], {a,b}), or
+re: and a regular expression. Patterns want quotes in a shell.
+
+A training checkpoint holds its weights in a mapping beside an optimizer and
+more. The operations work on that mapping (--at names another), and the rest is
+kept unless dropped: --drop-objects optimizer, or --recipe inference-only. The
+weights alone are --at '' --extract state_dict.
+
+The output appears whole or not at all: it is written beside OUT, synced, read
+back, and renamed. A source is never written to.`,
+		Example: `  weightroom edit in.pth -o out.pth --strip-prefix module.
+  weightroom edit in.pth -o out.pth --drop '**.num_batches_tracked' --dry-run
+  weightroom edit in.ckpt -o out.safetensors --at '' --extract state_dict
+  weightroom edit in.pth -o out.pth --rename 're:^layers\.(\d+)\.=blocks.$1.'
+  weightroom edit in.ckpt -o small.ckpt --recipe inference-only
+  weightroom edit a-0*.safetensors -o whole.pth`,
 		Args: minArgs(1, "FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.hasAt = cmd.Flags().Changed("at")
@@ -49,7 +61,7 @@ The output appears whole or not at all: it is written beside OUT, synced, read b
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.StringVarP(&o.out, "output", "o", "", "the `FILE` to write")
-	f.StringVar(&o.recipe, "recipe", "", "run the steps of this recipe `FILE` first (YAML or JSON, - for standard input), or of a ready-made one: "+strings.Join(presets(), ", "))
+	f.StringVar(&o.recipe, "recipe", "", "run the steps of this recipe `FILE` first (YAML or JSON, - for standard input), or those of a ready-made one: "+strings.Join(presets(), ", "))
 	f.StringVar(&o.at, "at", "", "`PATH` of the mapping to work on (default: found, and reported)")
 	ops.register(f)
 	f.StringVar(&o.format, "format", "", "`FORMAT`: torch, torch-legacy, safetensors, npz or gguf (default: by OUT's ending)")

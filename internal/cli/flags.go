@@ -3,6 +3,8 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -68,15 +70,25 @@ func flagError(err error) string {
 	return err.Error()
 }
 
-// joinBools lets the two operation flags that may stand alone take true or false as a word of its own, too.
-func joinBools(args []string) []string {
+// joinWords lets the operation flags that may stand alone take their value as a word of its own, too: true or false, and for
+// unshare a pattern, which is what is no flag and no file.
+func joinWords(args []string) []string {
 	var joined []string
 	for i := 0; i < len(args); i++ {
 		if args[i] == "--" {
 			return append(joined, args[i:]...)
 		}
-		flag := args[i] == "--set-requires-grad" || args[i] == "--compact"
-		if flag && i+1 < len(args) && slices.Contains([]string{"true", "false"}, args[i+1]) {
+		takes := func(string) bool { return false }
+		switch args[i] {
+		case "--set-requires-grad", "--compact":
+			takes = func(word string) bool { return word == "true" || word == "false" }
+		case "--unshare":
+			takes = func(word string) bool {
+				_, err := os.Lstat(word)
+				return !strings.HasPrefix(word, "-") && errors.Is(err, fs.ErrNotExist)
+			}
+		}
+		if i+1 < len(args) && takes(args[i+1]) {
 			joined = append(joined, args[i]+"="+args[i+1])
 			i++
 			continue

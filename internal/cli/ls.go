@@ -12,7 +12,15 @@ func (e *env) lsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ls FILE...",
 		Short: "List the keys of a checkpoint with dtype, shape and size",
-		Args:  minArgs(1, "FILE"),
+		Long: `List the keys of a checkpoint with dtype, shape and size.
+
+Below the tensors stand the other objects of the file (epoch, optimizer
+settings) and what is odd about it. With --json there is also where each tensor
+lies: storage, offset, stride; the same storage twice means tied weights.`,
+		Example: `  weightroom ls in.pth --match '**.weight' --sort size
+  weightroom ls model.safetensors.index.json --tree
+  curl -s https://example.org/in.pth | weightroom ls - --json`,
+		Args: minArgs(1, "FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cp, set, err := e.open(cmd.Context(), args)
 			if err != nil {

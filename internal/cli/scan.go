@@ -3,7 +3,6 @@ package cli
 import (
 	"bufio"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -15,13 +14,16 @@ func (e *env) scanCommand() *cobra.Command {
 	var asJSON, sarif bool
 	cmd := &cobra.Command{
 		Use:   "scan FILE...",
-		Short: "List what unpickling the file would import and call; nothing is imported",
+		Short: "List what unpickling a file would import and call",
 		Long: `List what unpickling the file would import and call; nothing is imported.
 
-Every global that any opcode of any pickle in the file resolves is judged: safe (holds data, or rebuilds tensors), unsafe
-(known to run programs or code), unknown (anything else). Pickles in strings of pickles and in records that no checkpoint needs
-count as well, and so does what stands in front of a fault. The exit code is 3 when one is not safe, or when the file carries
-code, hides bytes, or could not be read to its end.`,
+Every global that any opcode of any pickle in the file resolves is judged: safe
+(holds data, or rebuilds tensors), unsafe (known to run programs or code),
+unknown (anything else). Pickles in strings of pickles and in records that no
+checkpoint needs count as well, and so does what stands in front of a fault.
+
+The exit code is 3 when one is not safe, or when the file carries code, hides
+bytes, or could not be read to its end.`,
 		Args: minArgs(1, "FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if asJSON && sarif {
@@ -84,58 +86,4 @@ func (e *env) writeScan(r *statedict.ScanReport) error {
 		fmt.Fprintf(w, "not safe: %d of %d globals are outside the safe list\n", bad, len(r.Globals))
 	}
 	return w.Flush()
-}
-
-func (e *env) verifyCommand() *cobra.Command {
-	var asJSON bool
-	cmd := &cobra.Command{
-		Use:   "verify FILE...",
-		Short: "Read every byte and compare it with the checksums, bounds and sizes that the file states",
-		Args:  minArgs(1, "FILE"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			cp, set, err := e.open(cmd.Context(), args)
-			if err != nil {
-				return err
-			}
-			defer set.Close()
-			var total int64
-			for _, s := range cp.Sources {
-				total += s.Size
-			}
-			update, done := e.progress(strings.Join(args, " "), total)
-			faults, checked, err := cp.CheckBytes(cmd.Context(), update)
-			done()
-			if err != nil {
-				return err
-			}
-			// A tensor that cannot be read is a fault here, although the file opens.
-			for _, f := range cp.Findings {
-				if f.Code == "F_TENSOR_BAD" {
-					faults = append(faults, f)
-				}
-			}
-			if asJSON {
-				err = writeJSON(e.out, struct {
-					OK       bool                `json:"ok"`
-					Checked  int64               `json:"checked_bytes"`
-					Faults   []statedict.Finding `json:"faults"`
-					Findings []statedict.Finding `json:"findings"`
-				}{len(faults) == 0, checked, append([]statedict.Finding{}, faults...), append([]statedict.Finding{}, cp.Findings...)})
-				if err == nil && len(faults) > 0 {
-					return errFaults
-				}
-				return err
-			}
-			if len(faults) > 0 {
-				for _, f := range faults {
-					fmt.Fprintf(e.out, "%s  %q  %s\n", f.Code, f.Path, listing.Escape(f.Message))
-				}
-				return &statedict.FormatError{Code: "E_CHECKSUM", Offset: -1, Msg: fmt.Sprintf("%d of the checks failed", len(faults))}
-			}
-			_, err = fmt.Fprintf(e.out, "every byte is as the file states: %s checked\n", listing.Size(checked))
-			return err
-		},
-	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON document on stdout")
-	return cmd
 }

@@ -13,7 +13,23 @@ func (e *env) serveCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve the page, and the API over the files below a folder",
-		Args:  exactArgs(0, ""),
+		Long: `Serve the page, and with --root the API over the files below a folder:
+
+  GET  /api/files?path=FOLDER      what a folder holds
+  GET  /api/ls?path=FILE           as ls --json; at=, match=, sort= as its flags
+  POST /api/plan                   as edit --dry-run --json
+  POST /api/export                 the file itself
+
+The body of both is JSON: {"path": FILE, "recipe": {...}, "format":
+"safetensors", "name": "out.safetensors", "max_shard_size": "5GB"}. The recipe
+may also be a text, as a file holds it, or the name of a ready-made one. Of a
+sharded plan, "file" names the one to export. Errors are {"error": {"code",
+"message", "hint"}}.`,
+		Example: `  weightroom serve --root ~/checkpoints
+  curl 'http://127.0.0.1:8080/api/ls?path=in.pth'
+  curl http://127.0.0.1:8080/api/export -H 'Content-Type: application/json' \
+    -d '{"path": "in.pth", "recipe": "inference-only"}' -OJ`,
+		Args: exactArgs(0, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := server.New(o)
 			if err != nil {

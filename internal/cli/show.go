@@ -19,8 +19,15 @@ func (e *env) showCommand() *cobra.Command {
 	opt := statedict.InspectOptions{Values: 8}
 	cmd := &cobra.Command{
 		Use:   "show FILE... KEY",
-		Short: "Show one tensor: where it lies, its hash, statistics, histogram, first values",
-		Args:  minArgs(2, "FILE and KEY"),
+		Short: "Show one tensor: storage, hash, statistics, first values",
+		Long: `Show one tensor: where it lies, its hash, statistics, histogram, first values.
+
+KEY is the whole path that ls shows, or a key that only one mapping has. The
+hash is that of the elements in row-major order, little-endian. NaN and Inf are
+counted, and left out of range, mean and std (of the sample, as torch.std).`,
+		Example: `  weightroom show in.pth conv1.weight --histogram 20
+  weightroom show in.pth state_dict.fc.bias --json --values 100`,
+		Args: minArgs(2, "FILE and KEY"),
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, start string) ([]string, cobra.ShellCompDirective) {
 			if len(args) == 0 {
 				return nil, cobra.ShellCompDirectiveDefault

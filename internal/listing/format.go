@@ -12,7 +12,7 @@ var formats = []struct {
 	format  statedict.Format
 	endings []string // the first is given to files that have no name yet
 }{
-	{"torch", statedict.TorchZip, []string{".pth", ".pt", ".bin", ".ckpt"}},
+	{"torch", statedict.TorchZip, []string{".pth", ".pt", ".bin", ".ckpt", ".pth.tar", ".th"}},
 	{"torch-legacy", statedict.TorchLegacy, nil},
 	{"safetensors", statedict.Safetensors, []string{".safetensors"}},
 	{"npz", statedict.NPZ, []string{".npz"}},

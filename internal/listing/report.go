@@ -89,6 +89,11 @@ func SumUp(r *statedict.Report, cp *statedict.Checkpoint, plan *statedict.Plan) 
 	for _, src := range cp.Sources {
 		r.Sources = append(r.Sources, statedict.FileReport{Name: src.Name, Size: src.Size})
 	}
+	for _, f := range cp.Findings {
+		if f.Code == "F_DUPKEY" { // one of the two is not in the output
+			r.Warnings = append(r.Warnings, fmt.Sprintf("%q %s", f.Path, f.Message))
+		}
+	}
 	r.Files = plan.Report.Files
 	r.Warnings = append(r.Warnings, plan.Report.Warnings...)
 	r.DroppedObjects = append(r.DroppedObjects, plan.Report.DroppedObjects...)

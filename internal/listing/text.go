@@ -255,6 +255,7 @@ func (l *Listing) writeObjects(w io.Writer, t Text, s styles) {
 // totals is the last line: "62 tensors, 46.8 MB in 62 storages: 41 float32, 21 int64 (torch-zip)".
 func (l *Listing) totals() string {
 	var bytes int64
+	extra := ""
 	counts := make(map[string]int)
 	var order []string
 	storages := make(map[statedict.StorageID]bool)
@@ -282,6 +283,9 @@ func (l *Listing) totals() string {
 	for i, name := range order {
 		order[i] = fmt.Sprintf("%d %s", counts[name], name)
 	}
+	if unseen := l.unseen(); unseen > 0 {
+		extra = fmt.Sprintf("; no tensor shows %s of that: edit --compact leaves it out", Size(unseen))
+	}
 	line := fmt.Sprintf("%s, %s in %s", count(len(l.entries), "tensor"), Size(bytes), count(len(storages), "storage"))
 	if len(l.entries) < len(l.cp.Entries) {
 		line = fmt.Sprintf("%d of %s", len(l.entries), strings.Replace(line, count(len(l.entries), "tensor"), count(len(l.cp.Entries), "tensor"), 1))
@@ -289,7 +293,7 @@ func (l *Listing) totals() string {
 	if len(order) > 0 {
 		line += ": " + strings.Join(order, ", ")
 	}
-	return line + " (" + string(l.cp.Format) + ")"
+	return line + " (" + string(l.cp.Format) + ")" + extra
 }
 
 func count(n int, what string) string {
@@ -297,4 +301,55 @@ func count(n int, what string) string {
 		return "1 " + what
 	}
 	return strconv.Itoa(n) + " " + what + "s"
+}
+
+// unseen is how many bytes of the storages lie before the first element that tensors show or behind the last one: what they
+// carry along for nothing. It is 0 where that is little, or where only some of the tensors are listed.
+func (l *Listing) unseen() (n int64) {
+	if len(l.entries) < len(l.cp.Entries) {
+		return 0
+	}
+	type reach struct {
+		lo, hi int64
+		whole  bool // by something that is no plain view
+	}
+	seen := make(map[statedict.StorageID]reach)
+	for i := range l.cp.Entries {
+		e := &l.cp.Entries[i]
+		if e.Info != nil {
+			for k := range e.Info.Parts {
+				seen[e.Info.Parts[k].Storage] = reach{whole: true}
+			}
+		}
+		if e.Storage == statedict.NoStorage || e.Numel() == 0 {
+			continue
+		}
+		size := e.DType.Size()
+		last := e.Offset
+		for d, dim := range e.Shape {
+			last += (dim - 1) * e.Stride[d]
+		}
+		r, ok := seen[e.Storage]
+		if !ok {
+			r.lo, r.hi = e.Offset*size, (last+1)*size
+		}
+		r.lo, r.hi = min(r.lo, e.Offset*size), max(r.hi, (last+1)*size)
+		r.whole = r.whole || e.Info != nil || e.DType.PerByte() != 1 // with its Bad ones: their numbers prove nothing
+		seen[e.Storage] = r
+	}
+	total := int64(0)
+	for id, r := range seen {
+		if id == statedict.NoStorage {
+			continue
+		}
+		has := l.cp.Storages[id].NBytes
+		total += has
+		if !r.whole && r.hi <= has {
+			n += has - (r.hi - r.lo)
+		}
+	}
+	if n < 1<<10 || n < total/10 {
+		return 0
+	}
+	return n
 }

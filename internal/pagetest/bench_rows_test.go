@@ -56,6 +56,7 @@ func TestBenchPage(t *testing.T) {
 	fmt.Println("| 200,000 rows | rows after | scrolling, p95 frame | processor a frame | worst frame | tasks over 50 ms while scrolling | JS heap | WASM page | WASM worker |")
 	fmt.Println("|---|---|---|---|---|---|---|---|---|")
 	for _, path := range []string{file, torch} {
+		kind := path[strings.LastIndexByte(path, '.')+1:]
 		b := longTab(t, 5*time.Minute)
 		command(b, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: observer})
 		b.do(chromedp.Navigate(server.URL + "/some/where/"))
@@ -75,7 +76,7 @@ func TestBenchPage(t *testing.T) {
 		heap := command(b, runtime.GetHeapUsage, cdp.Empty{})
 		js[bool](b, "new Promise(done => { workers.at(-1).addEventListener('message', e => { if (e.data.kind === 'test') { window.weight = e.data.got; done(true) } }); workers.at(-1).postMessage({weigh: 1}) })")
 		mb := func(n float64) string { return fmt.Sprintf("%.0f MB", n/1e6) }
-		fmt.Printf("| %s | %.0f ms | %.1f ms | %.1f ms | %.1f ms | %v | %s | %s | %s |\n", path[strings.LastIndexByte(path, '.')+1:], open,
+		fmt.Printf("| %s | %.0f ms | %.1f ms | %.1f ms | %.1f ms | %v | %s | %s | %s |\n", kind, open,
 			frames[len(frames)*95/100], spent, frames[len(frames)-1], long, mb(heap.UsedSize), mb(js[float64](b, "program.exports.mem.buffer.byteLength")), mb(js[float64](b, "weight")))
 		// What a user does next, each with its longest task.
 		for _, c := range []struct{ what, do, done string }{
@@ -84,17 +85,32 @@ func TestBenchPage(t *testing.T) {
 			{"arrow down", "tree.dispatchEvent(new KeyboardEvent('keydown', {key: 'ArrowDown'}))", "document.querySelector('.row[aria-selected=true]:not([hidden])')"},
 			{"select all", "tree.dispatchEvent(new KeyboardEvent('keydown', {key: 'a', ctrlKey: true}))", "document.querySelector('[data-role=selection-text]').dataset.rows === '200000'"},
 			{"sort by size", "document.querySelector('[data-sort=size]').click()", "document.querySelector('[data-column=size]').ariaSort === 'descending'"},
+			{"close all", "document.querySelector('[data-action=collapse-all]').click()", "tree.scrollHeight < 1e5"},
+			{"open all", "document.querySelector('[data-action=expand-all]').click()", "tree.scrollHeight > 5e6"},
 			{"fold", "document.querySelector('[data-action=fold]').click()", "document.querySelector('[data-action=fold]').ariaPressed === 'true'"},
 			{"unfold", "document.querySelector('[data-action=fold]').click()", "document.querySelector('[data-action=fold]').ariaPressed === 'false'"},
 		} {
-			spent := b.processor()
-			js[bool](b, "(longTasks.length = 0, window.from = performance.now(), "+c.do+", true)")
-			b.until(c.done)
-			js[bool](b, "new Promise(done => requestAnimationFrame(() => setTimeout(() => done(true), 300)))")
-			fmt.Printf("%s, %s: %.0f ms of processor, tasks over 50 ms: %v\n", path[strings.LastIndexByte(path, '.')+1:], c.what, b.processor()-spent, js[[]int](b, "longTasks"))
+			b.longest(kind, c.what, c.do, c.done)
 		}
+		b.longest(kind, "rest", "true", "new Promise(done => setTimeout(() => done(true), 2500))")
+		b.click("add-prefix")
+		b.fill("prefix", "student.")
+		b.until("!document.querySelector('[data-action=apply]').disabled")
+		b.longest(kind, "add a prefix", "document.querySelector('[data-action=apply]').click()", "document.querySelector('.row[data-path^=student]:not([hidden])') && document.documentElement.dataset.state === 'ready'")
+		b.longest(kind, "rest", "true", "new Promise(done => setTimeout(() => done(true), 2500))")
+		b.longest(kind, "undo", "document.querySelector('[data-action=undo]').click()", "!document.querySelector('.row[data-path^=student]:not([hidden])') && document.documentElement.dataset.state === 'ready'")
 		b.clean()
 	}
+}
+
+// longest does something in the page and tells what it took, with its longest tasks.
+func (b *tab) longest(kind, what, do, done string) {
+	b.Helper()
+	spent := b.processor()
+	js[bool](b, "(longTasks.length = 0, "+do+", true)")
+	b.until(done)
+	js[bool](b, "new Promise(done => requestAnimationFrame(() => setTimeout(() => done(true), 300)))")
+	fmt.Printf("%s, %s: %.0f ms of processor, tasks over 50 ms: %v\n", kind, what, b.processor()-spent, js[[]int](b, "longTasks"))
 }
 
 // processor is the time that the page's thread has had of a processor so far, in milliseconds. Other programs on a busy

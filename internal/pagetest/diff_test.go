@@ -80,6 +80,12 @@ func TestDiffView(t *testing.T) {
 		t.Errorf("marked for a group: %q", got)
 	}
 	b.shot("diff-marked")
+	b.size(390, 844)
+	if got := b.str("document.documentElement.scrollWidth + ' ' + document.querySelector('.diff-scroll').scrollWidth"); got != "390 390" {
+		t.Errorf("on a phone the page and the table are %s pixels wide", got)
+	}
+	b.shot("diff-phone")
+	b.size(1280, 800)
 	// An edit compares anew.
 	b.edit("rename", "from", "module.bn.bias", "to", "module.bn.beta")
 	b.until("document.querySelectorAll('[data-role=diff-rows] tr').length === 1")

@@ -1,6 +1,10 @@
 package pagetest
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/weightroom/weightroom/statedict"
+)
 
 // looks are the ways a screen is seen.
 var looks = []struct {
@@ -38,10 +42,13 @@ func TestGallery(t *testing.T) {
 		b.dark(false)
 		b.size(1280, 800)
 	}
+	b.until("document.documentElement.hasAttribute('data-offline')")
+	dismiss := press("[data-action=dismiss-notice]") // it would lie on the picture
+	dismiss()
 	see("welcome", "", nothing, nothing)
 	press("[data-action=example]")()
 	b.wait("ready")
-	b.str("document.querySelector('[data-action=dismiss-notice]').click()")
+	dismiss()
 	see("tree", "tab-keys", nothing, nothing)
 	see("help", "", press("[data-action=help]"), press("[data-action=close-help]"))
 	see("operation", "tab-edit", func() {
@@ -65,11 +72,17 @@ func TestGallery(t *testing.T) {
 	b.other(fixture("state_dict.pth"))
 	b.until("!document.querySelector('[data-role=fit]').hidden")
 	see("recipe", "tab-edit", func() { b.str("document.querySelector('[data-role=steps]').scrollIntoView()") }, nothing)
+	b.other(write(t, "finetuned.pth", nativeAs(t, fixture("state_dict.pth"), `{"recipe":1,"steps":[{"cast":{"to":"float16","match":"fc.*"}},{"rename":{"from":"bn.bias","to":"bn.beta"}}]}`, statedict.TorchZip, "finetuned")))
 	see("differences", "tab-keys", func() {
 		b.pressAt("[data-action=differences]")
 		b.wait("ready")
+		b.pressAt("[data-action=compare-values]")
+		b.until("!document.querySelector('[data-action=diff-values]').hidden")
+		b.wait("ready")
+		b.pressAt("[data-role=diff-rows] .diff-key")
 	}, func() { b.pressAt("[data-action=diff-close]") })
 	b.choose(fixture("hostile/12-exec-loads-twice.pth"))
+	dismiss()
 	see("safety", "tab-edit", press("[data-action=danger]"), nothing)
 	b.choose(write(t, "broken.pth", []byte("nothing")))
 	b.wait("error")

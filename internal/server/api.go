@@ -159,7 +159,7 @@ func (s *Server) ls(w http.ResponseWriter, r *http.Request) error {
 // request is the body of plan and export.
 type request struct {
 	Path         string          `json:"path"`
-	Recipe       json.RawMessage `json:"recipe"`         // the document, or a text that is one (YAML or JSON)
+	Recipe       json.RawMessage `json:"recipe"`         // the document, or a text that is one (YAML or JSON) or names a ready-made one
 	Format       string          `json:"format"`         // as --format; absent, torch
 	Name         string          `json:"name"`           // of the output; absent, made from path
 	MaxShardSize size            `json:"max_shard_size"` // bytes, or a text like "5GB"
@@ -199,6 +199,9 @@ func (s *Server) planned(r *http.Request, count bool) (*statedict.Plan, *statedi
 		doc, text := []byte(q.Recipe), ""
 		if json.Unmarshal(doc, &text) == nil {
 			doc = []byte(text)
+			if ready, ok := statedict.PresetRecipe(text); ok {
+				doc = ready.YAML()
+			}
 		}
 		var err error
 		if recipe, err = statedict.ParseRecipe(doc); err != nil {

@@ -7,6 +7,7 @@ package message
 import (
 	"encoding/json"
 	"errors"
+	"regexp"
 	"strings"
 
 	"github.com/weightroom/weightroom/statedict"
@@ -187,6 +188,7 @@ func FromError(err error) *Error {
 		e.setKeys(ke.Keys)
 		e.Step = ke.Step
 		e.Message, e.Nothing = strings.CutPrefix(ke.Msg, "touches nothing: ")
+		e.Hint = flagHint.ReplaceAllString(e.Hint, "")
 		if strings.Contains(e.Hint, "optional: true") {
 			e.Hint = "" // the page has no such switch
 		}
@@ -199,6 +201,9 @@ func FromError(err error) *Error {
 	}
 	return e
 }
+
+// flagHint is what a hint says for the command line.
+var flagHint = regexp.MustCompile(` \(--[^()]*\)`)
 
 // roots is the first part of each path, once.
 func roots(paths []string) (out []string) {

@@ -78,8 +78,9 @@ func appendText(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
-// DecodeRows is the inverse. The rows share one copy of the text and one slice of dimensions.
-func DecodeRows(b []byte) ([]Row, error) {
+// DecodeRows is the inverse. The rows share one copy of the text and one slice of dimensions. breathe is called every now and
+// then: it may let others act.
+func DecodeRows(b []byte, breathe func()) ([]Row, error) {
 	d := decoder{b: b}
 	n, m := d.count(), d.count()
 	types := make([]string, 0, m)
@@ -93,7 +94,10 @@ func DecodeRows(b []byte) ([]Row, error) {
 	}
 	rows := make([]Row, 0, n)
 	dims := make([]int64, 0, 2*n)
-	for range n {
+	for i := range n {
+		if i%2048 == 0 {
+			breathe()
+		}
 		var r Row
 		r.Kind, r.Flags = Kind(body.byte()), body.byte()
 		path, keyAt, t := body.number(), body.number(), body.number()

@@ -27,6 +27,7 @@ type app struct {
 	tree    *treeView
 	bar     *selectionBar
 	columns *columns
+	tidy    tidier
 	panel   panel // the open operation or export; nil for none
 	place   place
 	shrink  shrink
@@ -112,6 +113,7 @@ func Run() {
 	a.listenDanger()
 	a.listenSelection()
 	a.listenColumns()
+	a.tidy.listen(a)
 	a.listenLeave()
 	a.listenLanguage(lang)
 	a.drawStatus("")
@@ -316,12 +318,12 @@ func (a *app) fetch(ctx context.Context, w *workspace) error {
 			return err
 		}
 	}
-	if w.rows, err = message.DecodeRows(got.rows); err != nil {
+	if w.rows, err = message.DecodeRows(got.rows, breathing()); err != nil {
 		return err
 	}
 	w.base = w.rows
 	if w.recipe.Done > 0 || w.recipe.HasAt {
-		if w.base, err = message.DecodeRows(unedited); err != nil {
+		if w.base, err = message.DecodeRows(unedited, breathing()); err != nil {
 			return err
 		}
 	}
@@ -330,6 +332,20 @@ func (a *app) fetch(ctx context.Context, w *workspace) error {
 
 // pause lets the browser draw between two long pieces of work.
 func pause() { time.Sleep(time.Millisecond) }
+
+// slice is how long work may go on until the browser has its turn.
+const slice = 12 * time.Millisecond
+
+// breathing pauses when a slice is over. Only for goroutines of one's own: a handler of an event must not wait.
+func breathing() model.Breathe {
+	since := time.Now()
+	return func() {
+		if time.Since(since) > slice {
+			pause()
+			since = time.Now()
+		}
+	}
+}
 
 // edit changes the recipe, asks for the result and shows it. If that fails the recipe stays as it was.
 func (a *app) edit(change func(r *model.Recipe) bool, fail func(error), done func()) {
@@ -351,7 +367,7 @@ func (a *app) edit(change func(r *model.Recipe) bool, fail func(error), done fun
 		if err != nil {
 			return err
 		}
-		rows, err := message.DecodeRows(got.rows)
+		rows, err := message.DecodeRows(got.rows, breathing())
 		if err != nil {
 			return err
 		}

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"syscall/js"
-	"time"
 
 	"github.com/weightroom/weightroom/wasm/page/model"
 )
@@ -18,11 +17,8 @@ const keptColumns = "weightroom-columns"
 // widened is how much a key makes a column wider, in CSS pixels.
 const widened = 8
 
-// atOnce is up to how many nodes are sorted and folded in one go. With more the browser may draw every slice of time.
-const (
-	atOnce = 10_000
-	slice  = 12 * time.Millisecond
-)
+// atOnce is up to how many nodes are sorted, folded and searched in one go. With more the browser has its turn in between.
+const atOnce = 10_000
 
 // columns are the titles of the tree: they sort, and can be resized and hidden.
 type columns struct {
@@ -141,16 +137,11 @@ func (c *columns) arrange() {
 		return
 	}
 	c.app.run(job{work: func(context.Context) error {
-		since := time.Now()
-		t.view.Arrange(a, func() {
-			if time.Since(since) > slice {
-				pause()
-				since = time.Now()
-			}
-		})
+		t.view.Arrange(a, breathing())
 		pause()
 		t.redraw()
 		t.reveal()
+		c.app.tidy.soon()
 		return nil
 	}})
 }

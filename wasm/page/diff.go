@@ -200,6 +200,9 @@ func (a *app) diffRow(r *message.DiffRow) element {
 		path := a.diff.got.Prefix + r.Key
 		on(tr, "click", func(js.Value) { a.goTo(path) })
 	}
+	for cell, name := range map[string]string{".diff-most": "diff.most", ".diff-cosine": "diff.cosine", ".diff-elements": "diff.many"} {
+		find(tr, cell).SetAttribute("data-label", a.text.Text(name)) // on a phone the table has no head
+	}
 	say := func(text, class string) {
 		if what.Get("childElementCount").Int() > 0 {
 			what.Call("append", " ")

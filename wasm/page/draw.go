@@ -225,7 +225,7 @@ func (a *app) drawStatus(text string) {
 		return
 	}
 	read := w.state.BytesRead
-	setText(role("status-read"), a.text.Text("status.read", "read", model.Bytes(read), "size", model.Bytes(w.about.Size)))
+	setText(role("status-read"), a.text.Text("status.read", "read", model.Bytes(min(read, w.about.Size)), "size", model.Bytes(w.about.Size))) // some parts are read again
 	root.SetAttribute("data-bytes-read", strconv.FormatInt(read, 10))
 }
 

@@ -20,24 +20,32 @@ func (in *inspector) drawGroup(n *model.Node) (objects bool) {
 	a, facts := in.app, find(in.el, ".facts")
 	types := map[string]int{}
 	var order []string
-	nodes := a.tree.view.Tree.Nodes
-	for i := range nodes {
-		if &nodes[i] != n {
-			continue
+	v := a.tree.view
+	run, last := 0, "" // of tensors of one type; most follow each other
+	add := func() {
+		if run == 0 {
+			return
 		}
-		for _, c := range nodes[i+1 : n.End] {
-			switch {
-			case c.Kind == model.Object:
-				objects = true
-			case c.Kind == model.Tensor:
-				if types[c.Type] == 0 {
-					order = append(order, c.Type)
-				}
-				types[c.Type]++
-			}
+		if types[last] == 0 {
+			order = append(order, last)
 		}
-		break
+		types[last] += run
+		run = 0
 	}
+	for i := v.Rows[v.Cursor] + 1; i < n.End; i++ {
+		c := &v.Tree.Nodes[i]
+		switch {
+		case c.Kind == model.Object:
+			objects = true
+		case c.Kind == model.Tensor:
+			if c.Type != last {
+				add()
+				last = c.Type
+			}
+			run++
+		}
+	}
+	add()
 	if n.Keys == 0 {
 		return objects
 	}

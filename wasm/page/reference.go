@@ -88,7 +88,7 @@ func (a *app) filterFit() {
 	if only == "ok" || only == "unexpected" || only == "shape" {
 		v.Only = func(n *model.Node) bool { return a.fit(n) == only }
 	}
-	v.Again()
+	v.Again(nil)
 	a.tree.redraw()
 }
 

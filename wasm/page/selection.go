@@ -19,7 +19,7 @@ func (a *app) revealRow(path string, kind model.Kind) bool {
 	}
 	if !v.Reveal(node) {
 		find(root, "#filter").Set("value", "")
-		a.tree.filter()
+		a.tree.drawFilter(v.Filter("", nil))
 		if !v.Reveal(node) { // what is compared hides it as well
 			a.reference.only = ""
 			a.drawReference()
@@ -77,8 +77,13 @@ func (b *selectionBar) draw() {
 	if a.open == nil {
 		return
 	}
-	b.view, b.drawn = a.tree.view, a.tree.view.Changes
-	b.picked = a.tree.view.Picked(a.open.state.At)
+	view := a.tree.view
+	picked, ok := view.PickedAtLeisure(a.open.state.At, breathing())
+	if !ok || a.open == nil || view != a.tree.view {
+		b.soon()
+		return
+	}
+	b.view, b.drawn, b.picked = view, view.Changes, picked
 	p := &b.picked
 	b.offers = nil
 	shown := p.Rows > 0 && a.tree.touched && !a.place.readonly

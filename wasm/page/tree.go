@@ -16,16 +16,17 @@ const overscan = 6
 // treeView draws the rows that are in sight. Its elements are made once and refilled: row r is always drawn by element
 // r modulo their number, so scrolling by one row refills one element.
 type treeView struct {
-	app     *app
-	view    *model.View
-	box     element // scrolls
-	body    element // as tall as all rows
-	pool    []*rowView
-	sticky  *sticky
-	height  float64 // of a row, in CSS pixels
-	head    float64 // of the column titles
-	total   int64   // bytes that count as the whole
-	touched bool    // the user moved the cursor
+	app                *app
+	view               *model.View
+	box                element // scrolls
+	body               element // as tall as all rows
+	pool               []*rowView
+	sticky             *sticky
+	height             float64 // of a row, in CSS pixels
+	head               float64 // of the column titles
+	total              int64   // bytes that count as the whole
+	touched            bool    // the user moved the cursor
+	filtering, entered bool    // a search is under way, and Enter waits for it
 	// onSelect is called after the cursor or the selection may have changed. Both are in view: Current, EachSelected.
 	onSelect []func()
 }
@@ -41,7 +42,7 @@ type rowView struct {
 	open, current, selected             bool
 	partly                              bool // of a group: some of its leaves are selected
 	hidden                              bool
-	kind, dtype, cells, tags            string
+	kind, dtype, class, cells, tags     string
 	bare, fresh                         bool
 	depth                               int32
 	fit                                 string
@@ -76,36 +77,14 @@ func (t *treeView) reset() {
 
 // set shows other rows.
 func (t *treeView) set(rows []message.Row) {
-	tree := model.NewTree(rows)
+	tree := model.NewTree(rows, breathing())
 	pause()
 	t.view.SetBase(t.app.open.base)
 	t.view.Arrange(t.app.columns.arrangement(), nil) // a tab's view may be of before
-	t.view.SetTree(tree)
+	t.view.SetTree(tree, breathing())
 	t.total = max(t.app.open.state.NBytes, 1)
 	t.redraw()
-}
-
-func (t *treeView) filter() {
-	matches := role("matches")
-	err := t.view.Filter(value(find(root, "#filter")))
-	t.forget() // other parts of the names are marked
-	matches.Get("classList").Call("toggle", "wrong", err != nil)
-	t.box.Set("scrollTop", 0)
-	t.refresh()
-	if err != nil {
-		setText(matches, t.app.text.Text("filter.wrong", "error", model.VisibleAll(err.Error())))
-	}
-}
-
-// enterMatches goes from the search to the first match.
-func (t *treeView) enterMatches() {
-	t.view.Cursor = -1
-	t.view.Next(1)
-	t.view.SelectCursor()
-	t.touched = true
-	t.box.Focus()
-	t.refresh()
-	t.reveal()
+	t.app.tidy.soon()
 }
 
 // refresh draws after the list of rows has changed.
@@ -299,9 +278,12 @@ func (t *treeView) fillNode(r *rowView, n *model.Node) {
 	if n.Self != nil {
 		class = n.Self.Type
 	}
-	if cells := typ + "\x00" + shape + "\x00" + params + "\x00" + size + "\x00" + class; cells != r.cells {
-		r.cells = cells
+	if class != r.class {
+		r.class = class
 		r.typ.SetAttribute("title", model.Visible(class))
+	}
+	if cells := typ + "\x00" + shape + "\x00" + params + "\x00" + size; cells != r.cells {
+		r.cells = cells
 		setText(r.typ, model.Visible(typ))
 		setText(r.shape, shape)
 		setText(r.params, params)

@@ -146,7 +146,9 @@ func (s *Session) Check(req *message.CheckRequest) (*message.Checked, error) {
 	if inc.Compatible() {
 		return out, nil
 	}
-	out.Suggestion, err = ref.suggest(want, cp)
+	if out.Suggestion, err = ref.suggest(want, cp); out.Suggestion != nil {
+		out.Suggestion.Before = out.Fit.OK
+	}
 	return out, err
 }
 

@@ -142,7 +142,7 @@ func digit(c byte) bool { return '0' <= c && c <= '9' }
 
 // kinds says for each kind what it is, as the end of "this is", and what to do about it, empty where it can be opened.
 var kinds = [...]struct{ looks, hint string }{
-	Unknown:        {"a file of unknown kind", "is it a checkpoint? compare its size with what the sender has, and fetch it again"},
+	Unknown:        {"a file of unknown kind", "if it should be a checkpoint, compare its size with what the sender has, and fetch it again"},
 	Empty:          {"an empty file", "the download never started: fetch it again"},
 	Zeros:          {"zeros only", "the download never finished: fetch it again"},
 	Zip:            {"a zip archive", ""},

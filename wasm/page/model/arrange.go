@@ -28,13 +28,10 @@ type Arrangement struct {
 }
 
 // Arrange is t in another layout; t itself where nothing changes. Folded runs are nodes of their own around their blocks. It
-// takes as much memory as t. breathe, if not nil, is called now and then: it may let others work.
-func (t *Tree) Arrange(a Arrangement, breathe func()) *Tree {
+// takes a third of the memory of t.
+func (t *Tree) Arrange(a Arrangement, breathe Breathe) *Tree {
 	if a == (Arrangement{}) || len(t.Nodes) == 0 {
 		return t
-	}
-	if breathe == nil {
-		breathe = func() {}
 	}
 	out := &Tree{Nodes: make([]Node, 0, len(t.Nodes)+len(t.Nodes)/8+16), Largest: t.Largest, from: make([]int32, 0, len(t.Nodes)+len(t.Nodes)/8+16)}
 	type frame struct {
@@ -64,9 +61,8 @@ func (t *Tree) Arrange(a Arrangement, breathe func()) *Tree {
 		id := int32(len(out.Nodes))
 		n.Parent, n.Depth, n.Pos, n.Size, n.End = f.node, int32(len(stack)-1), f.at, int32(len(f.items)), id+1
 		out.from = append(out.from, it.node)
-		if out.Nodes = append(out.Nodes, n); len(out.Nodes)%breath == 0 {
-			breathe()
-		}
+		out.Nodes = append(out.Nodes, n)
+		breathe.at(len(out.Nodes))
 		switch {
 		case it.blocks > 0:
 			stack = append(stack, frame{t.blocks(it, a, breathe), 0, id})
@@ -77,15 +73,13 @@ func (t *Tree) Arrange(a Arrangement, breathe func()) *Tree {
 	return out
 }
 
-// breath is how many nodes or comparisons lie between two calls of breathe.
-const breath = 2048
-
 // item is a child of a group, or a run of blocks among the children that begins with it.
 type item struct{ node, blocks int32 }
 
 // items are the children between two nodes, as a arranges them.
-func (t *Tree) items(start, end int32, a Arrangement, breathe func()) (out []item) {
-	for i := start; i < end; i = t.Nodes[i].End {
+func (t *Tree) items(start, end int32, a Arrangement, breathe Breathe) (out []item) {
+	for i, done := start, 1; i < end; i, done = t.Nodes[i].End, done+1 {
+		breathe.at(done)
 		if n := len(out); a.Fold && n > 0 && t.follows(t.lastBlock(out[n-1]), i) {
 			if out[n-1].blocks == 0 {
 				out[n-1].blocks = 1
@@ -110,7 +104,7 @@ func (t *Tree) lastBlock(it item) int32 {
 }
 
 // blocks are the nodes of a run.
-func (t *Tree) blocks(it item, a Arrangement, breathe func()) (out []item) {
+func (t *Tree) blocks(it item, a Arrangement, breathe Breathe) (out []item) {
 	for i, n := it.node, int32(0); n < it.blocks; i, n = t.Nodes[i].End, n+1 {
 		out = append(out, item{node: i})
 	}
@@ -142,7 +136,7 @@ func (t *Tree) follows(i, j int32) bool {
 }
 
 // class is the Python type of a group that is an object, "" for any other node.
-func (n *Node) class() string {
+func (n *Entry) class() string {
 	if n.Self == nil {
 		return ""
 	}
@@ -164,10 +158,11 @@ func number(name string) (int, bool) {
 func (t *Tree) fold(it item) Node {
 	first, last := &t.Nodes[it.node], &t.Nodes[t.lastBlock(it)]
 	name := first.Name + "…" + last.Name
-	return Node{Kind: Group, Path: strings.TrimSuffix(first.Path, first.Name) + name, Name: name, Index: -1, Blocks: it.blocks}
+	e := &Entry{Kind: Group, Path: strings.TrimSuffix(first.Path, first.Name) + name, Name: name, Index: -1}
+	return Node{Entry: e, Blocks: it.blocks}
 }
 
-func (t *Tree) sort(items []item, a Arrangement, breathe func()) {
+func (t *Tree) sort(items []item, a Arrangement, breathe Breathe) {
 	if a.Order == ByFile || len(items) < 2 {
 		return
 	}
@@ -187,9 +182,8 @@ func (t *Tree) sort(items []item, a Arrangement, breathe func()) {
 	}
 	done := 0
 	slices.SortStableFunc(items, func(x, y item) int {
-		if done++; done%breath == 0 {
-			breathe()
-		}
+		done++
+		breathe.at(done)
 		if a.Desc {
 			return by(y, x)
 		}

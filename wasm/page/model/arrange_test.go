@@ -40,7 +40,7 @@ func TestFold(t *testing.T) {
 	r := rows("emb.w", "layers.0.a.w", "layers.0.a.b", "layers.1.a.w", "layers.1.a.b", "layers.2.a.w", "layers.2.a.b", "layers.3.a.w", "layers.3.a.c",
 		"layers.4.a.w", "layers.4.a.b", "layers.5.a.w", "layers.5.a.b", "layers.7.a.w", "layers.7.a.b", "layers.08.a.w", "layers.x.a.w",
 		"=steps[0].n", "=steps[1].n", "=steps[2].n")
-	base := NewTree(r)
+	base := NewTree(r, nil)
 	folded := base.Arrange(Arrangement{Fold: true}, nil)
 	sound(t, folded)
 	check(t, "folded", outline(folded), `
@@ -98,7 +98,7 @@ steps
 	} {
 		r := rows("0.a.w", "1.a.w", "2.a.w", "3.a.w")
 		change(&r[1])
-		check(t, what, strings.Join(names(NewTree(r).Arrange(Arrangement{Fold: true}, nil)), " "), "0 1 2…3")
+		check(t, what, strings.Join(names(NewTree(r, nil).Arrange(Arrangement{Fold: true}, nil)), " "), "0 1 2…3")
 	}
 	// Blocks inside blocks.
 	var nested []string
@@ -107,7 +107,7 @@ steps
 			nested = append(nested, fmt.Sprintf("layers.%d.experts.%d.w", i, j))
 		}
 	}
-	tree := NewTree(rows(nested...)).Arrange(Arrangement{Fold: true}, nil)
+	tree := NewTree(rows(nested...), nil).Arrange(Arrangement{Fold: true}, nil)
 	sound(t, tree)
 	check(t, "nested", outline(tree)[:strings.Index(outline(tree), "\n    1\n")], `
 layers
@@ -133,7 +133,7 @@ func names(t *Tree) (out []string) {
 func TestSort(t *testing.T) {
 	r := rows("layer10.w", "layer9.w", "b", "a2", "a10", "a1", "layer9.b")
 	r[2].NBytes, r[2].Type, r[2].Shape = 100, "int64", []int64{100}
-	base := NewTree(r)
+	base := NewTree(r, nil)
 	for _, c := range []struct {
 		a    Arrangement
 		want string
@@ -158,7 +158,7 @@ func TestSort(t *testing.T) {
 // However the tree is arranged, what is open, the cursor and the selection are the same keys.
 func TestArrangeKeeps(t *testing.T) {
 	v := NewView()
-	v.SetTree(NewTree(rows("m.0.w", "m.0.b", "m.1.w", "m.1.b", "m.2.w", "m.2.b", "head.w", "=epoch")))
+	v.SetTree(NewTree(rows("m.0.w", "m.0.b", "m.1.w", "m.1.b", "m.2.w", "m.2.b", "head.w", "=epoch"), nil), nil)
 	choose(t, v, "m.1.b", "m.2/")
 	v.SetOpen(v.Tree.Find("head", Group), false)
 	v.Reveal(v.Tree.Find("m.1.b", Tensor))
@@ -197,7 +197,7 @@ func TestArrangeKeeps(t *testing.T) {
 	}
 	p := v.Picked("")
 	check(t, "patterns", strings.Join(p.Patterns, " "), "m.**")
-	v.SetTree(NewTree(rows("m.0.w", "m.0.b", "m.1.w", "m.1.b", "m.2.w", "m.2.b", "m.last.w", "head.w")))
+	v.SetTree(NewTree(rows("m.0.w", "m.0.b", "m.1.w", "m.1.b", "m.2.w", "m.2.b", "m.last.w", "head.w"), nil), nil)
 	p = v.Picked("")
 	check(t, "patterns beside others", strings.Join(p.Patterns, " "), "m.{0,1,2}.**")
 }
@@ -208,7 +208,7 @@ func BenchmarkArrange(b *testing.B) {
 		paths = append(paths, fmt.Sprintf("model.layers.%d.experts.%d.%s", i/2000, i/4%500, []string{"gate.weight", "up.weight", "down.weight", "norm"}[i%4]))
 	}
 	v := NewView()
-	v.SetTree(NewTree(rows(paths...)))
+	v.SetTree(NewTree(rows(paths...), nil), nil)
 	for _, a := range []Arrangement{{Order: ByBytes, Desc: true}, {Order: ByName}, {Fold: true}} {
 		b.Run(fmt.Sprint(a), func(b *testing.B) {
 			for b.Loop() {

@@ -17,13 +17,15 @@ func (t *Tree) spot(i, parent int32) spot {
 
 // carry finds the nodes of one tree in another: by node of from the node of to, -1 for none. A folded run does not count as
 // a level. It takes time and memory in proportion to the nodes, however long their paths are.
-func carry(from, to *Tree) []int32 {
+func carry(from, to *Tree, breathe Breathe) []int32 {
 	there := make(map[spot]int32, len(to.Nodes))
 	for i := range to.Nodes {
+		breathe.at(i)
 		there[to.spot(int32(i), to.around(int32(i)))] = int32(i)
 	}
 	out := make([]int32, len(from.Nodes))
 	for i := range from.Nodes {
+		breathe.at(i)
 		p := from.around(int32(i))
 		if p >= 0 {
 			if p = out[p]; p < 0 {
@@ -59,9 +61,10 @@ func (t *Tree) inFile(i int32) int32 {
 
 // moved finds the nodes of one arrangement in another of the same tree, as carry does. A folded run that the other does not
 // have is its first block there.
-func moved(from, to *Tree, nodes int) []int32 {
+func moved(from, to *Tree, nodes int, breathe Breathe) []int32 {
 	there, runs := make([]int32, nodes), map[int32]int32{}
 	for i := range to.Nodes {
+		breathe.at(i)
 		if at := to.inFile(int32(i)); to.Nodes[i].Blocks > 0 {
 			runs[at] = int32(i)
 		} else {
@@ -70,6 +73,7 @@ func moved(from, to *Tree, nodes int) []int32 {
 	}
 	out := make([]int32, len(from.Nodes))
 	for i := range from.Nodes {
+		breathe.at(i)
 		at := from.inFile(int32(i))
 		out[i] = there[at]
 		if run, ok := runs[at]; ok && from.Nodes[i].Blocks > 0 {
@@ -81,7 +85,7 @@ func moved(from, to *Tree, nodes int) []int32 {
 
 // keep carries over what the user opened, closed and selected in the tree before, and answers where the node under the cursor
 // is now. sameRows: only the arrangement is another.
-func (v *View) keep(t *Tree, sameRows bool) (cursor int32) {
+func (v *View) keep(t *Tree, sameRows bool, breathe Breathe) (cursor int32) {
 	touched := v.picked || v.Cursor > 0
 	for _, c := range v.choice {
 		touched = touched || c != 0
@@ -89,12 +93,13 @@ func (v *View) keep(t *Tree, sameRows bool) (cursor int32) {
 	var ids []int32
 	switch {
 	case sameRows:
-		ids = moved(v.Tree, t, len(v.Base.Nodes))
+		ids = moved(v.Tree, t, len(v.Base.Nodes), breathe)
 	case touched:
-		ids = carry(v.Tree, t)
+		ids = carry(v.Tree, t, breathe)
 	}
 	choice, marked := make([]int8, len(t.Nodes)), make([]bool, len(t.Nodes))
 	for i, id := range ids {
+		breathe.at(i)
 		if id >= 0 && (v.Tree.Nodes[i].Blocks == t.Nodes[id].Blocks || !sameRows) {
 			choice[id], marked[id] = v.choice[i], v.marked[i]
 		}
@@ -102,10 +107,12 @@ func (v *View) keep(t *Tree, sameRows bool) (cursor int32) {
 	if !sameRows {
 		rows := int32(0)
 		for i := range t.Nodes {
+			breathe.at(i)
 			rows = max(rows, t.Nodes[i].Index+1)
 		}
 		on := make([]bool, rows)
 		for i, id := range ids {
+			breathe.at(i)
 			if n := &v.Tree.Nodes[i]; id >= 0 && n.Kind != Group && v.on[n.Index] {
 				on[t.Nodes[id].Index] = true
 			}
@@ -120,7 +127,8 @@ func (v *View) keep(t *Tree, sameRows bool) (cursor int32) {
 	} else {
 		v.anchor = -1
 	}
-	v.choice, v.marked, v.counted = choice, marked, false
-	v.Changes++
+	v.choice, v.marked = choice, marked
+	v.lo, v.hi = 0, int32(len(t.Nodes))
+	v.changed()
 	return cursor
 }

@@ -7,7 +7,7 @@ import (
 
 // Filter narrows the tree to the leaves that match a query (see Query). The error says what is wrong with it; the tree then
 // stays as it is.
-func (v *View) Filter(query string) error {
+func (v *View) Filter(query string, breathe Breathe) error {
 	query = strings.TrimSpace(query)
 	if query == v.query {
 		return v.failure
@@ -16,8 +16,10 @@ func (v *View) Filter(query string) error {
 	var q *Query
 	if q, v.failure = ParseQuery(query, v.was); v.failure == nil {
 		v.search = q
-		v.filter()
-		v.relist()
+		if strings.Contains(query, "changed:") {
+			v.indexBase(breathe)
+		}
+		v.Again(breathe)
 	}
 	return v.failure
 }
@@ -26,38 +28,46 @@ func (v *View) Filter(query string) error {
 func (v *View) Query() string { return v.query }
 
 // Again filters anew.
-func (v *View) Again() {
-	v.filter()
-	v.relist()
+func (v *View) Again(breathe Breathe) {
+	v.rework(breathe, func(next *View, breathe Breathe) {
+		next.filter(breathe)
+		next.relist(breathe)
+	})
 }
 
-func (v *View) filter() {
+func (v *View) filter(breathe Breathe) {
 	v.Matches = 0
-	v.counted = false
-	v.Changes++ // of what is on show of it
-	if v.search == nil && v.Only == nil {
-		v.shown = nil
-		for i := range v.Tree.Nodes {
-			if v.Tree.Nodes[i].Index >= 0 {
-				v.Matches++
-			}
-		}
-		return
+	v.changed()
+	nodes := v.Tree.Nodes
+	v.shows = make([]int32, len(nodes)+1)
+	all := v.search == nil && v.Only == nil
+	if v.shown = nil; !all {
+		v.shown = make([]bool, len(nodes))
 	}
-	v.shown = make([]bool, len(v.Tree.Nodes))
-	for i := range v.Tree.Nodes {
-		n := &v.Tree.Nodes[i]
+	for i := range nodes {
+		breathe.at(i)
+		v.shows[i+1] = v.shows[i]
+		n := &nodes[i]
+		leaf := n.Kind != Group
 		if n.Self != nil {
-			n = &Node{Kind: Object, Path: n.Path, Name: n.Name, Row: n.Self, Type: n.Self.Type}
+			n = &Node{Entry: &Entry{Kind: Object, Path: n.Path, Name: n.Name, Row: n.Self, Type: n.Self.Type}}
 		}
-		if n.Kind == Group || v.search != nil && !v.search.Match(n) || v.Only != nil && !v.Only(n) {
+		if n.Kind == Group || !all && !v.lets(n) {
 			continue
 		}
 		v.Matches++
-		for j := int32(i); j >= 0 && !v.shown[j]; j = v.Tree.Nodes[j].Parent {
+		if leaf {
+			v.shows[i+1]++
+		}
+		for j := int32(i); !all && j >= 0 && !v.shown[j]; j = nodes[j].Parent {
 			v.shown[j] = true
 		}
 	}
+}
+
+// lets tells whether the search and Only let a leaf through.
+func (v *View) lets(n *Node) bool {
+	return (v.search == nil || v.search.Match(n)) && (v.Only == nil || v.Only(n))
 }
 
 // globExpr is a glob over dotted parts as a regular expression: * stays within a part, ** does not.

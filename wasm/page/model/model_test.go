@@ -58,7 +58,7 @@ func TestTree(t *testing.T) {
 	v := NewView()
 	r := rows("a.x", "b", "a.y.z", "a", "opt.state[0]|exp.avg", "opt.state[1]|exp.avg", "=opt.lr", "=epoch", "=cfg[0]", "=cfg[1].x")
 	r[2].Type = "int64"
-	v.SetTree(NewTree(r))
+	v.SetTree(NewTree(r, nil), nil)
 	check(t, "tree", draw(v), `
 >a (2 keys, 48 bytes, "")
    x
@@ -101,7 +101,7 @@ func TestTreeScattered(t *testing.T) {
 			}
 		}
 		groups := 0
-		for _, d := range NewTree(rows(paths...)).Nodes {
+		for _, d := range NewTree(rows(paths...), nil).Nodes {
 			if d.Kind == Group {
 				groups++
 				if d.Keys != 2 {
@@ -118,7 +118,7 @@ func TestTreeScattered(t *testing.T) {
 func TestTreeOddNames(t *testing.T) {
 	// Empty parts, a key that is a bracket, a key with a bracket inside the state dict: no part is lost.
 	v := NewView()
-	v.SetTree(NewTree(rows("", "a..b", ".", "d[0]|k[1].w", "x[", "__proto__.constructor")))
+	v.SetTree(NewTree(rows("", "a..b", ".", "d[0]|k[1].w", "x[", "__proto__.constructor"), nil), nil)
 	var leaves []string
 	for i := range v.Tree.Nodes {
 		if n := &v.Tree.Nodes[i]; n.Kind == Tensor {
@@ -133,7 +133,7 @@ func TestTreeOddNames(t *testing.T) {
 
 func TestViewKeys(t *testing.T) {
 	v := NewView()
-	v.SetTree(NewTree(rows("a.x", "a.y", "b.x", "b.y")))
+	v.SetTree(NewTree(rows("a.x", "a.y", "b.x", "b.y"), nil), nil)
 	v.Left()
 	check(t, "closed", draw(v), `
 >a (2 keys, 48 bytes, "float32")+
@@ -170,12 +170,12 @@ func TestViewKeys(t *testing.T) {
 	}
 	// After an edit the cursor follows its key and the groups stay as they were.
 	v.SetOpen(0, false)
-	v.SetTree(NewTree(rows("a.x", "b.y")))
+	v.SetTree(NewTree(rows("a.x", "b.y"), nil), nil)
 	check(t, "after an edit", draw(v), `
  a (1 keys, 24 bytes, "float32")+
  b (1 keys, 24 bytes, "float32")
 >  y`)
-	v.SetTree(NewTree(nil))
+	v.SetTree(NewTree(nil, nil), nil)
 	if v.Cursor != -1 || v.Current() != nil {
 		t.Error("an empty tree has no cursor")
 	}
@@ -187,7 +187,7 @@ func TestViewKeys(t *testing.T) {
 
 func TestFilter(t *testing.T) {
 	v := NewView()
-	v.SetTree(NewTree(rows("layer1.conv.weight", "layer1.bn.num_batches_tracked", "layer2.conv.bias", "fc.weight", "=epoch")))
+	v.SetTree(NewTree(rows("layer1.conv.weight", "layer1.bn.num_batches_tracked", "layer2.conv.bias", "fc.weight", "=epoch"), nil), nil)
 	for _, c := range []struct {
 		query string
 		want  string
@@ -201,7 +201,7 @@ func TestFilter(t *testing.T) {
 		{`re:^layer\d\.conv`, "layer1.conv.weight layer2.conv.bias"},
 		{"nothing", ""},
 	} {
-		if err := v.Filter(c.query); err != nil {
+		if err := v.Filter(c.query, nil); err != nil {
 			t.Fatal(err)
 		}
 		var got []string
@@ -215,10 +215,10 @@ func TestFilter(t *testing.T) {
 			t.Errorf("%q: %d matches counted, %d rows", c.query, v.Matches, len(got))
 		}
 	}
-	if err := v.Filter("re:("); err == nil {
+	if err := v.Filter("re:(", nil); err == nil {
 		t.Error("a broken expression was taken")
 	}
-	if err := v.Filter("re:("); err == nil {
+	if err := v.Filter("re:(", nil); err == nil {
 		t.Error("the second time as well")
 	}
 }
@@ -229,7 +229,7 @@ func TestStartOpen(t *testing.T) {
 		many = append(many, fmt.Sprintf("model.layers.%d.mlp.weight", i))
 	}
 	v := NewView()
-	v.SetTree(NewTree(rows(many...)))
+	v.SetTree(NewTree(rows(many...), nil), nil)
 	if len(v.Rows) > 5100 || len(v.Rows) < 5 {
 		t.Errorf("%d rows at first", len(v.Rows))
 	}
@@ -345,12 +345,12 @@ func BenchmarkTree(b *testing.B) {
 	v := NewView()
 	b.Run("build", func(b *testing.B) {
 		for b.Loop() {
-			v.SetTree(NewTree(r))
+			v.SetTree(NewTree(r, nil), nil)
 		}
 	})
 	b.Run("filter", func(b *testing.B) {
 		for i := 0; b.Loop(); i++ {
-			v.Filter(fmt.Sprintf("mlp %d", i%2))
+			v.Filter(fmt.Sprintf("mlp %d", i%2), nil)
 		}
 	})
 }

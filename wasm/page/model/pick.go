@@ -31,6 +31,7 @@ const manyKeys = 200
 // picker reads a selection. Its counts stand by node, of what is in front of it.
 type picker struct {
 	v            *View
+	breathe      Breathe
 	at, prefix   string
 	leaves, on   []int32
 	keys, onKeys []int32
@@ -40,12 +41,21 @@ type picker struct {
 }
 
 // Picked is what is selected, for operations on the mapping at.
-func (v *View) Picked(at string) Picked {
+func (v *View) Picked(at string) Picked { return v.pick(at, nil) }
+
+// PickedAtLeisure is Picked with breathing; false when the view has changed meanwhile.
+func (v *View) PickedAtLeisure(at string, breathe Breathe) (Picked, bool) {
+	before, now := v.moment(), *v
+	p := now.pick(at, breathe)
+	return p, v.moment() == before
+}
+
+func (v *View) pick(at string, breathe Breathe) Picked {
 	if !v.picked {
 		return Picked{}
 	}
 	n := len(v.Tree.Nodes) + 1
-	k := picker{v: v, at: at, leaves: make([]int32, n), on: make([]int32, n), keys: make([]int32, n), onKeys: make([]int32, n), alike: true, spare: map[int32]map[string]bool{}}
+	k := picker{v: v, breathe: breathe, at: at, leaves: make([]int32, n), on: make([]int32, n), keys: make([]int32, n), onKeys: make([]int32, n), alike: true, spare: map[int32]map[string]bool{}}
 	if at != "" {
 		k.prefix = at + "."
 	}
@@ -67,6 +77,7 @@ func (v *View) Picked(at string) Picked {
 func (k *picker) count() (p Picked) {
 	all := int32(0)
 	for i := range k.v.Tree.Nodes {
+		k.breathe.at(i)
 		n := &k.v.Tree.Nodes[i]
 		k.leaves[i+1], k.on[i+1], k.keys[i+1], k.onKeys[i+1] = k.leaves[i], k.on[i], k.keys[i], k.onKeys[i]
 		if n.Kind == Group {
@@ -124,6 +135,7 @@ func (k *picker) group(selected int) *Node {
 		return k.v.Current()
 	}
 	for i := range k.v.Tree.Nodes {
+		k.breathe.at(i)
 		if whole(int32(i)) {
 			return &k.v.Tree.Nodes[i]
 		}
@@ -150,6 +162,7 @@ func (k *picker) patterns(p *Picked) (out []string) {
 	}
 	nodes := k.v.Tree.Nodes
 	for i := int32(0); i < int32(len(nodes)); {
+		k.breathe.at(int(i))
 		n := &nodes[i]
 		name, next := "", i+1
 		switch {
@@ -182,6 +195,7 @@ func (k *picker) patterns(p *Picked) (out []string) {
 // others counts the keys that end in a part without being selected.
 func (k *picker) others(last string) (n int) {
 	for i := range k.v.Tree.Nodes {
+		k.breathe.at(i)
 		d := &k.v.Tree.Nodes[i]
 		if d.Kind == Group || k.v.on[d.Index] {
 			continue
@@ -228,6 +242,7 @@ func (k *picker) sparesOf(group int32) map[string]bool {
 func (k *picker) objects() (out []string) {
 	nodes := k.v.Tree.Nodes
 	for i := int32(0); i < int32(len(nodes)); {
+		k.breathe.at(int(i))
 		n := &nodes[i]
 		switch {
 		case n.Kind != Group:

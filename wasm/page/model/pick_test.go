@@ -42,7 +42,7 @@ func offers(p Picked) string {
 func TestOffers(t *testing.T) {
 	r := rows("sd|module.a.w", "sd|module.a.b", "sd|module.bn.n", "sd|head.w", "sd|head.bn.n", "sd|last.bn.n", "other|x.y", "=epoch", "=opt.lr", "=opt.wd")
 	v := NewView()
-	v.SetTree(NewTree(r))
+	v.SetTree(NewTree(r, nil), nil)
 	for _, c := range []struct {
 		paths, want string
 	}{
@@ -89,7 +89,7 @@ func TestPatternsAreExact(t *testing.T) {
 		list = append(list, message.Row{Path: k, Type: "float32", Shape: []int64{1}, NBytes: 4})
 	}
 	v := NewView()
-	v.SetTree(NewTree(list))
+	v.SetTree(NewTree(list, nil), nil)
 	try := func(what string) {
 		t.Helper()
 		gone := map[string]bool{}
@@ -177,7 +177,7 @@ func checkpointOf(t *testing.T, keys []string) *statedict.Checkpoint {
 // A tie starts with the first selected key and those that follow; one key, or keys without end, leave the form empty.
 func TestTieFits(t *testing.T) {
 	v := NewView()
-	v.SetTree(NewTree(rows("a.w", "a.b", "c, d")))
+	v.SetTree(NewTree(rows("a.w", "a.b", "c, d"), nil), nil)
 	choose(t, v, "a.b", "a.w", "c, d")
 	p := v.Picked("")
 	if got := p.Fit(SpecOf("tie")); got == nil || string(got.Step()) != `{"tie":{"to":"a.w","keys":["a.b","c, d"]}}` {
@@ -193,7 +193,7 @@ func TestTieFits(t *testing.T) {
 		many = append(many, fmt.Sprint("k", i))
 	}
 	v = NewView()
-	v.SetTree(NewTree(rows(many...)))
+	v.SetTree(NewTree(rows(many...), nil), nil)
 	v.SelectAll()
 	if p := v.Picked(""); p.List != nil {
 		t.Errorf("%d keys by name", len(p.List))

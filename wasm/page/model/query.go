@@ -236,11 +236,22 @@ func (v *View) Spans(name string) [][2]int { return v.search.Spans(name) }
 func (v *View) SetBase(rows []message.Row) { v.baseRows, v.base = rows, nil }
 
 func (v *View) was(path string) *message.Row {
-	if v.base == nil {
-		v.base = make(map[string]*message.Row, len(v.baseRows))
-		for i := range v.baseRows {
-			v.base[v.baseRows[i].Path] = &v.baseRows[i]
-		}
-	}
+	v.indexBase(nil)
 	return v.base[path]
+}
+
+// indexBase makes ready what was asks.
+func (v *View) indexBase(breathe Breathe) {
+	if v.base != nil {
+		return
+	}
+	rows := v.baseRows
+	base := make(map[string]*message.Row, len(rows))
+	for i := range rows {
+		breathe.at(i)
+		base[rows[i].Path] = &rows[i]
+	}
+	if v.base == nil && len(rows) == len(v.baseRows) && (len(rows) == 0 || &rows[0] == &v.baseRows[0]) {
+		v.base = base
+	}
 }

@@ -20,7 +20,7 @@ func TestQuery(t *testing.T) {
 	now[2].Type, now[2].NBytes = "float16", 1536
 	v := NewView()
 	v.SetBase(base)
-	v.SetTree(NewTree(now))
+	v.SetTree(NewTree(now, nil), nil)
 	for query, want := range map[string]string{
 		"WEIGHT": "wte.weight h.0.ln.weight", "h weight": "wte.weight h.0.ln.weight", "h.*.ln.*": "h.0.ln.weight", "re:^h\\.\\d": "h.0.attn.bias h.0.ln.weight",
 		"dtype:float32": "wte.weight step", "dtype:float*": "wte.weight h.0.ln.weight step a:b", "dtype:int": "epoch",
@@ -28,7 +28,7 @@ func TestQuery(t *testing.T) {
 		"size:>10MB": "wte.weight", "size:<=4": "step a:b", "size:=1MiB": "h.0.attn.bias", "size:1MB": "wte.weight h.0.attn.bias",
 		"tied:": "wte.weight", "changed:": "h.0.ln.weight", "a:b": "a:b", "weight dtype:float16": "h.0.ln.weight", "tied: re:w t": "",
 	} {
-		if err := v.Filter(query); err != nil {
+		if err := v.Filter(query, nil); err != nil {
 			t.Errorf("%s: %v", query, err)
 			continue
 		}
@@ -43,7 +43,7 @@ func TestQuery(t *testing.T) {
 		}
 	}
 	for _, query := range []string{"shape:768", "shape:[x]", "size:big", "size:", "size:=>3", "size:>", "re:(", "dtype:[", "shape:[-1]"} {
-		if err := v.Filter(query); err == nil {
+		if err := v.Filter(query, nil); err == nil {
 			t.Errorf("%s is accepted", query)
 		}
 	}
@@ -51,9 +51,9 @@ func TestQuery(t *testing.T) {
 
 func TestSpans(t *testing.T) {
 	v := NewView()
-	v.SetTree(NewTree([]message.Row{{Path: "a.Weight"}, {Path: "b.bias"}}))
+	v.SetTree(NewTree([]message.Row{{Path: "a.Weight"}, {Path: "b.bias"}}, nil), nil)
 	for query, want := range map[string][][2]int{"wei igh": {{0, 3}}, "": nil, "re:ig": {{2, 4}}, "eight w": {{0, 6}}, "dtype:x": nil} {
-		if err := v.Filter(query); err != nil {
+		if err := v.Filter(query, nil); err != nil {
 			t.Fatal(err)
 		}
 		got := v.Spans("Weight")
@@ -74,7 +74,7 @@ func TestSpans(t *testing.T) {
 
 func TestNext(t *testing.T) {
 	v := NewView()
-	v.SetTree(NewTree([]message.Row{{Path: "a.x"}, {Path: "b.x"}, {Path: "b.y"}}))
+	v.SetTree(NewTree([]message.Row{{Path: "a.x"}, {Path: "b.x"}, {Path: "b.y"}}, nil), nil)
 	var got []string
 	v.Cursor = 0
 	for _, by := range []int{1, 1, 1, 1, -1, -1} {

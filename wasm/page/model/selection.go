@@ -8,12 +8,13 @@ type selection struct {
 	marked []bool // by node: groups that were selected as such
 	anchor int32  // node that a range starts at, -1 for none
 	picked bool   // something may be selected
+	lo, hi int32  // nodes: in front of lo and from hi on nothing is selected or marked
 	// Changes counts what may have changed the selection.
 	Changes int
 
-	counted       bool
-	chosen, shows []int32 // by node: selected leaves, and leaves on show, in front of it
-	inside        []bool  // by node: it or a group around it is marked
+	counted bool
+	chosen  []int32 // by node from lo to hi: selected leaves from lo to in front of it
+	shows   []int32 // by node: leaves on show in front of it, with one more for the end
 }
 
 // Mark tells how much of a node is selected.
@@ -38,46 +39,59 @@ func (v *View) Selected(i int32) Mark {
 		}
 		return None
 	}
-	if !v.counted {
-		v.countLeaves()
-	}
-	chosen := v.chosen[n.End] - v.chosen[i]
+	chosen := v.chosenBefore(n.End) - v.chosenBefore(i)
 	switch {
 	case chosen == 0:
 		return None
-	case v.inside[i] && chosen == v.shows[n.End]-v.shows[i]:
+	case v.within(i) && chosen == v.shows[n.End]-v.shows[i]:
 		return All
 	}
 	return Some
 }
 
-func (v *View) countLeaves() {
-	v.counted = true
-	n := len(v.Tree.Nodes)
-	if len(v.chosen) != n+1 {
-		v.chosen, v.shows, v.inside = make([]int32, n+1), make([]int32, n+1), make([]bool, n)
-	}
-	chosen, shows := int32(0), int32(0)
-	for i := range v.Tree.Nodes {
-		d := &v.Tree.Nodes[i]
-		v.chosen[i], v.shows[i] = chosen, shows
-		v.inside[i] = v.marked[i] || d.Parent >= 0 && v.inside[d.Parent]
-		if d.Kind != Group && (v.shown == nil || v.shown[i]) {
-			shows++
-			if v.on[d.Index] {
-				chosen++
-			}
+// within tells whether node i or a group around it was selected as such.
+func (v *View) within(i int32) bool {
+	for ; i >= 0; i = v.Tree.Nodes[i].Parent {
+		if v.marked[i] {
+			return true
 		}
 	}
-	v.chosen[n], v.shows[n] = chosen, shows
+	return false
+}
+
+// chosenBefore is how many selected leaves on show stand in front of node i, at least from lo on.
+func (v *View) chosenBefore(i int32) int32 {
+	if !v.counted {
+		v.counted = true
+		v.chosen = append(v.chosen[:0], 0)
+		n := int32(0)
+		for j := v.lo; j < v.hi; j++ {
+			if d := &v.Tree.Nodes[j]; d.Kind != Group && (v.shown == nil || v.shown[j]) && v.on[d.Index] {
+				n++
+			}
+			v.chosen = append(v.chosen, n)
+		}
+	}
+	return v.chosen[min(max(i, v.lo), v.hi)-v.lo]
+}
+
+// changed says that the selection is another, or what is on show of it.
+func (v *View) changed() {
+	v.counted = false
+	v.Changes++
 }
 
 // set selects the leaves of node i that are on show, or takes them out.
 func (v *View) set(i int32, on bool) {
-	v.Changes++
-	v.counted = false
+	v.changed()
 	v.picked = v.picked || on
 	n := &v.Tree.Nodes[i]
+	if on {
+		if v.lo == v.hi {
+			v.lo, v.hi = i, n.End
+		}
+		v.lo, v.hi = min(v.lo, i), max(v.hi, n.End)
+	}
 	for ; i < n.End; i++ {
 		d := &v.Tree.Nodes[i]
 		if d.Kind == Group {
@@ -90,10 +104,14 @@ func (v *View) set(i int32, on bool) {
 
 // Deselect takes everything out of the selection.
 func (v *View) Deselect() {
-	clear(v.on)
-	clear(v.marked)
-	v.picked, v.counted = false, false
-	v.Changes++
+	for i := v.lo; i < v.hi; i++ {
+		v.marked[i] = false
+		if n := &v.Tree.Nodes[i]; n.Kind != Group {
+			v.on[n.Index] = false
+		}
+	}
+	v.lo, v.hi, v.picked = 0, 0, false
+	v.changed()
 }
 
 // SelectCursor selects the row under the cursor and nothing else. Ranges start there.
@@ -169,7 +187,7 @@ func (v *View) EachSelected(f func(r *message.Row) bool) {
 	if !v.picked {
 		return
 	}
-	for i := range v.Tree.Nodes {
+	for i := v.lo; i < v.hi; i++ {
 		if n := &v.Tree.Nodes[i]; n.Kind != Group && v.on[n.Index] && !f(n.Row) {
 			return
 		}

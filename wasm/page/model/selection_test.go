@@ -29,7 +29,7 @@ func selected(v *View) string {
 
 func TestSelection(t *testing.T) {
 	v := NewView()
-	v.SetTree(NewTree(rows("a.x", "a.y", "fc.w", "c.x.p", "c.x.q", "=epoch")))
+	v.SetTree(NewTree(rows("a.x", "a.y", "fc.w", "c.x.p", "c.x.q", "=epoch"), nil), nil)
 	at := func(path string) {
 		t.Helper()
 		for i, n := range v.Rows {
@@ -65,20 +65,20 @@ func TestSelection(t *testing.T) {
 	check(t, "a closed group", selected(v), "c.x.p c.x.q")
 
 	// Under a filter a group stands for what is on show of it; without the filter a part of the group is left.
-	v.Filter("x")
+	v.Filter("x", nil)
 	at("a")
 	v.SelectCursor()
 	check(t, "filtered", marks(v), "a/# a.x# c/ c.x/ c.x.p c.x.q")
-	v.Filter("")
+	v.Filter("", nil)
 	check(t, "and not", marks(v), "a/+ a.x# a.y fc/ fc.w c/ epoch")
 
 	// After an edit what is left of it stays selected.
 	v.SelectAll()
-	v.SetTree(NewTree(rows("new", "c.x.q", "=epoch", "a.z")))
+	v.SetTree(NewTree(rows("new", "c.x.q", "=epoch", "a.z"), nil), nil)
 	check(t, "after an edit", selected(v), "c.x.q epoch")
 	v.Deselect()
 	check(t, "nothing", selected(v), "")
-	v.SetTree(NewTree(nil))
+	v.SetTree(NewTree(nil, nil), nil)
 	v.SelectCursor()
 	v.ToggleCursor()
 	v.SelectRange()
@@ -87,7 +87,7 @@ func TestSelection(t *testing.T) {
 
 func TestPinned(t *testing.T) {
 	v := NewView()
-	v.SetTree(NewTree(rows("a.b.c.d.x", "a.b.c.d.y", "a.b.z", "last")))
+	v.SetTree(NewTree(rows("a.b.c.d.x", "a.b.c.d.y", "a.b.z", "last"), nil), nil)
 	want := []string{"", "a.b a.b.c a.b.c.d", "a.b a.b.c a.b.c.d", "a a.b", "a a.b", "", "", "", ""}
 	for top, want := range want {
 		var got []string

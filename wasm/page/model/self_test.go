@@ -12,7 +12,7 @@ func TestObjectWithContents(t *testing.T) {
 		r[i].Type = class
 	}
 	v := NewView()
-	v.SetTree(NewTree(r))
+	v.SetTree(NewTree(r, nil), nil)
 	v.SetAll(0, int32(len(v.Tree.Nodes)), true)
 	check(t, "one row each", draw(v), `
 >net (1 keys, 24 bytes, "float32")
@@ -42,7 +42,7 @@ func TestObjectWithContents(t *testing.T) {
 	}
 	// A search finds the object by its class, and nothing of what is in it.
 	v.Deselect()
-	if err := v.Filter("dtype:acme.*"); err != nil {
+	if err := v.Filter("dtype:acme.*", nil); err != nil {
 		t.Fatal(err)
 	}
 	if v.Matches != 4 {
@@ -53,7 +53,7 @@ func TestObjectWithContents(t *testing.T) {
    conv (1 keys, 24 bytes, "float32")
 >cfg (0 keys, 0 bytes, "")
    opt (0 keys, 0 bytes, "")`)
-	if err := v.Filter(""); err != nil {
+	if err := v.Filter("", nil); err != nil {
 		t.Fatal(err)
 	}
 	if v.Matches != len(r) {
@@ -61,7 +61,7 @@ func TestObjectWithContents(t *testing.T) {
 	}
 	// Another recipe leaves the rows in another order and number; what is selected stays.
 	choose(t, v, "cfg/")
-	v.SetTree(NewTree(append(r[:1:1], r[4:]...)))
+	v.SetTree(NewTree(append(r[:1:1], r[4:]...), nil), nil)
 	if p := v.Picked(""); len(p.Objects) != 1 || p.Objects[0] != "cfg" {
 		t.Errorf("objects after an edit %q", p.Objects)
 	}
@@ -73,7 +73,7 @@ func TestObjectAmongMany(t *testing.T) {
 	for i := range 3 * few {
 		paths = append(paths, fmt.Sprint("=x", i), fmt.Sprint("=x", i, ".in"))
 	}
-	tree := NewTree(rows(append(paths, "=x0.more")...))
+	tree := NewTree(rows(append(paths, "=x0.more")...), nil)
 	if n := len(tree.Nodes); n != 6*few+1 {
 		t.Errorf("%d nodes", n)
 	}

@@ -17,24 +17,30 @@ const (
 	Object Kind = "object"
 )
 
-// Node is a line of the tree.
-type Node struct {
+// Entry is what a line of the tree shows, however the tree is arranged.
+type Entry struct {
 	Kind   Kind
 	Path   string // of a group: the leading parts its children share
 	Name   string // the last part
 	Row    *message.Row
 	Self   *message.Row // of a group that is itself an object of a class with its attributes in it: its row; else nil
 	Index  int32        // of Row, or of Self, in the list of rows; -1 for another group
-	Parent int32        // index, -1 at the top
-	End    int32        // index behind the last descendant
-	Depth  int32        // 0 at the top
-	Pos    int32        // 1-based position among its siblings
-	Size   int32        // how many siblings there are, itself included
-	Blocks int32        // of a folded run: how many groups alike it stands for, which are its children; else 0
 	Keys   int32        // tensors in it
 	NBytes int64        // of those tensors
 	Numel  int64
 	Type   string // dtype, Python type, or of a group the dtype all its tensors have; "" when they differ
+}
+
+// Node is an entry and its place in a tree. Arrangements share the entries: there are many, and a collection of garbage stops
+// the page while it looks at each pointer.
+type Node struct {
+	*Entry
+	Parent int32 // index, -1 at the top
+	End    int32 // index behind the last descendant
+	Depth  int32 // 0 at the top
+	Pos    int32 // 1-based position among its siblings
+	Size   int32 // how many siblings there are, itself included
+	Blocks int32 // of a folded run: how many groups alike it stands for, which are its children; else 0
 }
 
 // Tree is all nodes, each in front of its descendants. Groups stand where their first key stands in the file; the
@@ -49,21 +55,19 @@ type Tree struct {
 
 // NewTree groups rows by the dotted parts of their keys. In the path of the mapping that holds a key, a list position
 // ("[0]") is a part of its own.
-func NewTree(rows []message.Row) *Tree {
+func NewTree(rows []message.Row, breathe Breathe) *Tree {
 	b := builder{child: map[place]int32{}, nodes: make([]draft, 0, len(rows)+len(rows)/2+1)}
-	b.nodes = append(b.nodes, draft{first: -1, last: -1, next: -1})
+	b.nodes = append(b.nodes, draft{Entry: &Entry{}, first: -1, last: -1, next: -1})
 	for i := range rows {
 		b.add(&rows[i], int32(i))
+		breathe.at(i)
 	}
-	return b.flatten()
+	return b.flatten(breathe)
 }
 
-// draft is a node while the order of the tree is not known yet.
+// draft is a node while the order of the tree is not known yet. Its entry has no Row for a group.
 type draft struct {
-	row               *message.Row // nil for a group
-	self              *message.Row // of a group that is an object as well
-	index             int32
-	path, name        string
+	*Entry
 	first, last, next int32
 	children          int32
 }
@@ -75,6 +79,7 @@ type place struct {
 
 type builder struct {
 	nodes []draft
+	spare []Entry         // the next ones; they never move, as they would in a slice that grows
 	child map[place]int32 // the groups inside large groups, by parent and name
 	// trail is the groups of the row before, with the length of each one's path: most rows share all but the last part.
 	trail []step
@@ -108,28 +113,28 @@ func (b *builder) add(r *message.Row, index int32) {
 			n = b.unfold(at, r.Path[:end])
 		}
 		if n < 0 {
-			n = b.append(at, draft{path: r.Path[:end], name: r.Path[start:end]})
+			n = b.append(at, Entry{Path: r.Path[:end], Name: r.Path[start:end], Index: -1})
 		}
 		b.trail = append(b.trail, step{n, end})
 		at, start = n, afterPart(r.Path, end)
 	}
 	if r.Kind == message.Object {
-		if g := b.group(at, r.Path[start:]); g >= 0 && b.nodes[g].path == r.Path && b.nodes[g].self == nil {
-			b.nodes[g].self, b.nodes[g].index = r, index
+		if g := b.group(at, r.Path[start:]); g >= 0 && b.nodes[g].Path == r.Path && b.nodes[g].Self == nil {
+			b.nodes[g].Self, b.nodes[g].Index = r, index
 			return
 		}
 	}
-	b.append(at, draft{row: r, index: index, path: r.Path, name: r.Path[start:]})
+	b.append(at, Entry{Row: r, Index: index, Path: r.Path, Name: r.Path[start:]})
 }
 
 // unfold makes the object at a path the group of what follows it, which is in it; -1 where the last child of parent is no such
 // object.
 func (b *builder) unfold(parent int32, path string) int32 {
 	n := b.nodes[parent].last
-	if n < 0 || b.nodes[n].path != path || b.nodes[n].row == nil || b.nodes[n].row.Kind != message.Object {
+	if n < 0 || b.nodes[n].Path != path || b.nodes[n].Row == nil || b.nodes[n].Row.Kind != message.Object {
 		return -1
 	}
-	b.nodes[n].self, b.nodes[n].row = b.nodes[n].row, nil
+	b.nodes[n].Self, b.nodes[n].Row = b.nodes[n].Row, nil
 	if b.nodes[parent].children > few {
 		b.index(parent, n)
 	}
@@ -149,7 +154,7 @@ func (b *builder) group(parent int32, name string) int32 {
 		return -1
 	}
 	for n := p.first; n >= 0; n = b.nodes[n].next {
-		if d := &b.nodes[n]; d.row == nil && d.name == name {
+		if d := &b.nodes[n]; d.Row == nil && d.Name == name {
 			return n
 		}
 	}
@@ -179,10 +184,14 @@ func afterPart(path string, end int) int {
 	return end
 }
 
-func (b *builder) append(parent int32, d draft) int32 {
+func (b *builder) append(parent int32, e Entry) int32 {
 	n := int32(len(b.nodes))
-	d.first, d.last, d.next = -1, -1, -1
-	b.nodes = append(b.nodes, d)
+	if len(b.spare) == 0 {
+		b.spare = make([]Entry, min(max(len(b.nodes), 16), 4096))
+	}
+	b.spare[0] = e
+	b.nodes = append(b.nodes, draft{Entry: &b.spare[0], first: -1, last: -1, next: -1})
+	b.spare = b.spare[1:]
 	p := &b.nodes[parent]
 	if p.last < 0 {
 		p.first = n
@@ -203,13 +212,13 @@ func (b *builder) append(parent int32, d draft) int32 {
 }
 
 func (b *builder) index(parent, n int32) {
-	if b.nodes[n].row == nil {
-		b.child[place{parent, b.nodes[n].name}] = n
+	if b.nodes[n].Row == nil {
+		b.child[place{parent, b.nodes[n].Name}] = n
 	}
 }
 
 // flatten puts every node in front of its descendants and sums up the groups.
-func (b *builder) flatten() *Tree {
+func (b *builder) flatten(breathe Breathe) *Tree {
 	t := &Tree{Nodes: make([]Node, 0, len(b.nodes)-1)}
 	type frame struct{ draft, node, pos int32 }
 	stack := []frame{{0, -1, 0}}
@@ -226,11 +235,11 @@ func (b *builder) flatten() *Tree {
 		}
 		next[top] = b.nodes[d].next
 		stack[top].pos++
-		n := b.node(d)
-		n.Parent, n.Depth, n.Pos, n.Size = stack[top].node, int32(top), stack[top].pos, b.nodes[stack[top].draft].children
 		id := int32(len(t.Nodes))
-		n.End = id + 1
-		t.Nodes = append(t.Nodes, n)
+		n := b.nodes[d].Entry
+		n.sum()
+		t.Nodes = append(t.Nodes, Node{Entry: n, Parent: stack[top].node, Depth: int32(top), Pos: stack[top].pos, Size: b.nodes[stack[top].draft].children, End: id + 1})
+		breathe.at(len(t.Nodes))
 		if n.Kind == Group {
 			stack, next = append(stack, frame{d, id, 0}), append(next, b.nodes[d].first)
 		}
@@ -241,21 +250,16 @@ func (b *builder) flatten() *Tree {
 	return t
 }
 
-func (b *builder) node(d int32) Node {
-	n := Node{Kind: Group, Path: b.nodes[d].path, Name: b.nodes[d].name, Row: b.nodes[d].row, Self: b.nodes[d].self, Index: -1}
-	if n.Self != nil {
-		n.Index = b.nodes[d].index
+// sum fills in what follows from the row.
+func (n *Entry) sum() {
+	switch {
+	case n.Row == nil:
+		n.Kind = Group
+	case n.Row.Kind == message.Object:
+		n.Kind, n.Type = Object, n.Row.Type
+	default:
+		n.Kind, n.Type, n.Keys, n.NBytes, n.Numel = Tensor, n.Row.Type, 1, max(0, n.Row.NBytes), numel(n.Row.Shape)
 	}
-	if n.Row == nil {
-		return n
-	}
-	n.Index, n.Type = b.nodes[d].index, n.Row.Type
-	if n.Row.Kind == message.Object {
-		n.Kind = Object
-		return n
-	}
-	n.Kind, n.Keys, n.NBytes, n.Numel = Tensor, 1, max(0, n.Row.NBytes), numel(n.Row.Shape)
-	return n
 }
 
 // close sums up the children of group g, all of which are there.

@@ -65,7 +65,7 @@ func TestTreemap(t *testing.T) {
 		}
 	}
 	rows = append(rows, sized("embed", 100<<20), sized("head", 1))
-	tree := NewTree(rows)
+	tree := NewTree(rows, nil)
 	for _, size := range [][2]float64{{900, 400}, {366, 240}, {40, 900}, {3, 3}} {
 		for _, limit := range []int{5, 60, 400} {
 			boxes := Treemap(tree, -1, size[0], size[1], limit)
@@ -93,7 +93,7 @@ func TestTreemap(t *testing.T) {
 			t.Errorf("%q is no part of the layer", n.Path)
 		}
 	}
-	if got := Treemap(NewTree(nil), -1, 100, 100, 10); len(got) != 0 {
+	if got := Treemap(NewTree(nil, nil), -1, 100, 100, 10); len(got) != 0 {
 		t.Errorf("an empty tree has %+v", got)
 	}
 }
@@ -104,7 +104,7 @@ func TestTreemapFlat(t *testing.T) {
 	for i := range rows {
 		rows[i] = sized(fmt.Sprintf("key%d", i), int64(4+i%7))
 	}
-	tree := NewTree(rows)
+	tree := NewTree(rows, nil)
 	boxes := Treemap(tree, -1, 900, 400, 400)
 	checkBoxes(t, tree, boxes, 900, 400)
 	if len(boxes) > 401 || boxes[len(boxes)-1].Rest == 0 {

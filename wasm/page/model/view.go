@@ -24,6 +24,7 @@ type View struct {
 
 	arranged Arrangement
 	choice   []int8 // by node: groups that the user opened (1) or closed (-1)
+	opened   int    // counts what changed choice
 	first    []bool // groups that are open without a choice, by node
 	query    string
 	failure  error
@@ -41,23 +42,56 @@ func NewView() *View {
 }
 
 // SetTree shows t instead. What is open, the filter and the cursor stay as far as the keys are still there.
-func (v *View) SetTree(t *Tree) {
-	v.Base = t
-	v.show(t.Arrange(v.arranged, nil), false)
+func (v *View) SetTree(t *Tree, breathe Breathe) {
+	a := v.arranged
+	arranged := t.Arrange(a, breathe)
+	v.rework(breathe, func(next *View, breathe Breathe) {
+		if next.arranged != a {
+			a, arranged = next.arranged, t.Arrange(next.arranged, nil)
+		}
+		next.Base = t
+		next.show(arranged, false, breathe)
+	})
 }
 
-// Arrange lays the tree out anew. What is open, the selection and the cursor stay. breathe is that of Tree.Arrange; the
-// view stays as it is until the end.
-func (v *View) Arrange(a Arrangement, breathe func()) {
+// Arrange lays the tree out anew. What is open, the selection and the cursor stay.
+func (v *View) Arrange(a Arrangement, breathe Breathe) {
 	if a == v.arranged {
 		return
 	}
 	base := v.Base
-	if t := base.Arrange(a, breathe); base == v.Base {
-		v.arranged = a
-		v.show(t, true)
+	t := base.Arrange(a, breathe)
+	if base != v.Base {
+		return // another tree came, arranged as that one was
 	}
+	v.rework(breathe, func(next *View, breathe Breathe) {
+		if next.Base == base {
+			next.arranged = a
+			next.show(t, true, breathe)
+		}
+	})
 }
+
+// rework puts what f makes of the view in its place, all at once: each time f breathes the page may draw the view and the user
+// may act on it. Then f does it again, in one go, so that nothing is lost.
+func (v *View) rework(breathe Breathe, f func(next *View, breathe Breathe)) {
+	before, next := v.moment(), *v
+	f(&next, breathe)
+	if v.moment() != before {
+		next = *v
+		f(&next, nil)
+	}
+	next.baseRows, next.base = v.baseRows, v.base
+	*v = next
+}
+
+// moment is what differs whenever the view has changed.
+type moment struct {
+	tree                    *Tree
+	changes, opened, cursor int
+}
+
+func (v *View) moment() moment { return moment{v.Tree, v.Changes, v.opened, v.Cursor} }
 
 // InBase is the node of Base that node i of Tree is, of a folded run its first block; -1 for none.
 func (v *View) InBase(i int32) int32 {
@@ -68,12 +102,12 @@ func (v *View) InBase(i int32) int32 {
 }
 
 // show puts t in place of the tree; sameRows tells that it has the same leaves in another order.
-func (v *View) show(t *Tree, sameRows bool) {
-	cursor := v.keep(t, sameRows)
+func (v *View) show(t *Tree, sameRows bool, breathe Breathe) {
+	cursor := v.keep(t, sameRows, breathe)
 	v.Tree = t
-	v.first = startOpen(t)
-	v.filter()
-	v.list()
+	v.first = startOpen(t, breathe)
+	v.filter(breathe)
+	v.list(breathe)
 	v.Cursor = min(v.Cursor, len(v.Rows)-1)
 	for ; cursor >= 0; cursor = t.Nodes[cursor].Parent {
 		if i := v.rowOf(cursor); i >= 0 {
@@ -88,10 +122,11 @@ func (v *View) show(t *Tree, sameRows bool) {
 
 // startOpen opens level after level while the lines stay few, and in any case the way to the first leaf. Groups without
 // tensors, such as an optimizer's settings, start closed, and so do folded runs and their blocks.
-func startOpen(t *Tree) []bool {
+func startOpen(t *Tree, breathe Breathe) []bool {
 	open, folded := make([]bool, len(t.Nodes)), make([]bool, len(t.Nodes))
 	perDepth := []int{}
 	for i := range t.Nodes {
+		breathe.at(i)
 		n := &t.Nodes[i]
 		for len(perDepth) <= int(n.Depth) {
 			perDepth = append(perDepth, 0)
@@ -110,6 +145,7 @@ func startOpen(t *Tree) []bool {
 		depth = d
 	}
 	for i := range t.Nodes {
+		breathe.at(i)
 		open[i] = t.Nodes[i].Kind == Group && int(t.Nodes[i].Depth) < depth && t.Nodes[i].Keys > 0 && !folded[i]
 	}
 	for i := 0; i < len(t.Nodes) && t.Nodes[i].Kind == Group && !folded[i]; i++ {
@@ -134,6 +170,7 @@ func (v *View) Open(i int32) bool {
 }
 
 func (v *View) choose(i int32, open bool) {
+	v.opened++
 	if v.choice[i] = -1; open {
 		v.choice[i] = 1
 	}
@@ -145,7 +182,7 @@ func (v *View) SetOpen(i int32, open bool) {
 		return
 	}
 	v.choose(i, open)
-	v.relist()
+	v.relist(nil)
 }
 
 // SetAll opens or closes every group from node start to before end.
@@ -155,7 +192,7 @@ func (v *View) SetAll(start, end int32, open bool) {
 			v.choose(i, open)
 		}
 	}
-	v.relist()
+	v.relist(nil)
 }
 
 // OpenSiblings opens all groups beside node i, as * does.
@@ -169,7 +206,7 @@ func (v *View) OpenSiblings(i int32) {
 			v.choose(start, true)
 		}
 	}
-	v.relist()
+	v.relist(nil)
 }
 
 // OpenToLevel opens the groups above a level, 1 being the top, and closes the others.
@@ -179,16 +216,16 @@ func (v *View) OpenToLevel(level int) {
 			v.choose(int32(i), int(n.Depth) < level-1)
 		}
 	}
-	v.relist()
+	v.relist(nil)
 }
 
 // relist lists anew and keeps the cursor on its node, or on the nearest group around it that is still there.
-func (v *View) relist() {
+func (v *View) relist(breathe Breathe) {
 	node := int32(-1)
 	if v.Cursor >= 0 && v.Cursor < len(v.Rows) {
 		node = v.Rows[v.Cursor]
 	}
-	v.list()
+	v.list(breathe)
 	for node >= 0 {
 		if i := v.rowOf(node); i >= 0 {
 			v.Cursor = i
@@ -199,20 +236,22 @@ func (v *View) relist() {
 	v.Cursor = min(max(v.Cursor, 0), len(v.Rows)-1)
 }
 
-func (v *View) list() {
-	v.Rows = v.Rows[:0]
-	for i := int32(0); i < int32(len(v.Tree.Nodes)); {
+func (v *View) list(breathe Breathe) {
+	rows := make([]int32, 0, cap(v.Rows)) // those of before may be on show until the end
+	for i, steps := int32(0), 1; i < int32(len(v.Tree.Nodes)); steps++ {
+		breathe.at(steps)
 		if v.shown != nil && !v.shown[i] {
 			i = v.Tree.Nodes[i].End
 			continue
 		}
-		v.Rows = append(v.Rows, i)
+		rows = append(rows, i)
 		if v.Tree.Nodes[i].Kind == Group && !v.Open(i) {
 			i = v.Tree.Nodes[i].End
 			continue
 		}
 		i++
 	}
+	v.Rows = rows
 }
 
 // rowOf is the position of a node in Rows, -1 when it isn't on show. Rows ascend, so this is a binary search.
@@ -261,7 +300,7 @@ func (v *View) Reveal(node int32) bool {
 		for p := v.Tree.Nodes[node].Parent; p >= 0; p = v.Tree.Nodes[p].Parent {
 			v.choose(p, true)
 		}
-		v.relist()
+		v.relist(nil)
 	}
 	i := v.rowOf(node)
 	if i >= 0 {
