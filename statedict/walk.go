@@ -319,7 +319,11 @@ func (cp *Checkpoint) tensorView(v *View, t *pickle.Tensor) *TensorInfo {
 func (cp *Checkpoint) impossible(v *View) string {
 	bad := cp.outOfStorage(v)
 	for bad == "" && v.Storage != NoStorage && cp.Storages[v.Storage].Of != nil {
-		v = cp.Storages[v.Storage].Of
+		of := *cp.Storages[v.Storage].Of
+		if of.Storage != NoStorage && cp.Storages[of.Storage].Cast != 0 {
+			of.DType = cp.Storages[of.Storage].Cast // a cast may have come after the gathering; byteLen counts in its dtype
+		}
+		v = &of
 		bad = cp.outOfStorage(v)
 	}
 	return bad
