@@ -208,6 +208,9 @@ func (cp *Checkpoint) asStateDicts() (out *Checkpoint, warnings []string, err er
 	if out, err = cp.rebuild(pickle.ReplaceNodes(cp.root, with), cp.Storages); err != nil {
 		return nil, nil, err
 	}
+	if left := cp.outsideStateDicts(with); left != "" {
+		warnings = append(warnings, left)
+	}
 	constants := 0
 	for i := range out.Entries {
 		if out.Entries[i].constant() {
@@ -222,6 +225,33 @@ func (cp *Checkpoint) asStateDicts() (out *Checkpoint, warnings []string, err er
 		}
 	}
 	return out, warnings, nil
+}
+
+// outsideStateDicts warns of the tensors below modules that have no key of state_dict(): buffers that are not persistent, plain
+// attributes, and the packed weights of quantised layers, which only their class knows how to save.
+func (cp *Checkpoint) outsideStateDicts(modules map[pickle.Value]pickle.Value) (warning string) {
+	var left []string
+	var inside []bool // by container on the way down: whether a module holds it
+	below := func() bool { return len(inside) > 0 && inside[len(inside)-1] }
+	i := 0
+	cp.walk(visitor{
+		tensor: func(place, pickle.Value) {
+			if e := &cp.Entries[i]; below() && e.StateKey == "" {
+				left = append(left, e.Path())
+			}
+			i++
+		},
+		enter: func(_ place, n pickle.Value) bool {
+			inside = append(inside, below() || modules[n] != nil)
+			return true
+		},
+		leave: func() { inside = inside[:len(inside)-1] },
+	})
+	if len(left) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d tensors of modules are in no parameter or buffer that state_dict() saves, and are left out:%s",
+		len(left), quotedList(left[:min(len(left), manyObjects)]))
 }
 
 // constant tells a tensor of TorchScript's constants.pkl.

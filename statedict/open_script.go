@@ -17,7 +17,7 @@ func (op *opener) torchScript(src *Source, a *torchfile.Archive) (*Checkpoint, e
 	cp := &Checkpoint{Format: TorchScript, lenient: a.Ambiguous}
 	r := &records{src: src, a: a}
 	for _, part := range []struct{ record, folder string }{{"data.pkl", "data/"}, {"constants.pkl", "constants/"}} {
-		i, ok := a.Lookup(part.record)
+		i, ok := a.LookupFold(part.record)
 		if !ok {
 			continue
 		}

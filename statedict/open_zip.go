@@ -117,7 +117,7 @@ func (r *records) storage(op *opener, folder string, node *pickle.Storage) Stora
 		return st
 	}
 	st.BigEndian = r.a.ByteOrder == "big"
-	i, ok := r.a.Lookup(folder + node.Key)
+	i, ok := r.a.LookupFold(folder + node.Key) // as torch finds it
 	if !ok {
 		if st.NBytes > 0 {
 			st.Missing = fmt.Sprintf("record %q is not in the archive", folder+node.Key)

@@ -1,6 +1,9 @@
 package statedict
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Plan is an export laid out: every file, every byte count, every problem, before the first byte is written.
 type Plan struct {
@@ -39,6 +42,11 @@ type Convert struct {
 	View View
 	Via  []DType // nil for nearly all
 	To   DType
+}
+
+// casts tells whether a step changes the dtype, and values may be lost.
+func (s Convert) casts() bool {
+	return s.To != s.View.DType || slices.ContainsFunc(s.Via, func(d DType) bool { return d != s.View.DType })
 }
 
 // Sum is the CRC-32 (IEEE, four bytes, little-endian) of the file's segments From to To-1, all of which stand before it.

@@ -328,6 +328,36 @@ func (cp *Checkpoint) segment(v *View) (Segment, error) {
 	return Convert{Src: base, View: view, Via: casts, To: to}, nil
 }
 
+// tensorSegment is segment for an entry whose dtype may be a format's own: those bytes are copied.
+func (cp *Checkpoint) tensorSegment(e *Entry) (Segment, error) {
+	if e.Info == nil || e.Info.Code == "" {
+		return cp.segment(&e.View)
+	}
+	n := e.Info.CodeBytes
+	return cp.segment(&View{Storage: e.Storage, DType: byteType, Shape: []int64{n}, Stride: []int64{1}})
+}
+
+// flatSegment is tensorSegment with bools of 0 and 1: torch takes any byte but zero for true and keeps it, numpy and
+// safetensors know no other true than 1.
+func (cp *Checkpoint) flatSegment(e *Entry) (Segment, error) {
+	s, err := cp.tensorSegment(e)
+	if err != nil || e.DType != boolType {
+		return s, err
+	}
+	zeroOne := []DType{boolType}
+	switch s := s.(type) {
+	case Copy:
+		src := Storage{NBytes: s.Len(), Data: s.Extent, DType: boolType}
+		return Convert{Src: src, View: View{DType: boolType, Shape: []int64{s.Len()}, Stride: []int64{1}}, Via: zeroOne, To: boolType}, nil
+	case Convert:
+		if !s.casts() {
+			s.Via = zeroOne
+		}
+		return s, nil
+	}
+	return s, nil
+}
+
 // resolve follows a view through the storages that operations made, down to bytes in a source: the storage that has
 // them, the view of it in its stored dtype, and the casts to apply in turn.
 func (cp *Checkpoint) resolve(v *View) (base Storage, view View, casts []DType, err error) {

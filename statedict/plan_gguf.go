@@ -66,12 +66,3 @@ func ggufTensor(name string, e *Entry) *gguf.Tensor {
 	}
 	return &gguf.Tensor{Name: name, Type: code, Shape: e.Shape}
 }
-
-// tensorSegment is segment for an entry whose dtype may be a format's own: those bytes are copied.
-func (cp *Checkpoint) tensorSegment(e *Entry) (Segment, error) {
-	if e.Info == nil || e.Info.Code == "" {
-		return cp.segment(&e.View)
-	}
-	n := e.Info.CodeBytes
-	return cp.segment(&View{Storage: e.Storage, DType: byteType, Shape: []int64{n}, Stride: []int64{1}})
-}

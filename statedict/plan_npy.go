@@ -56,7 +56,7 @@ func (cp *Checkpoint) PlanArray(e *Entry, name string) (*Plan, error) {
 	if err != nil {
 		return nil, headerError(nil, e.Path(), err)
 	}
-	data, err := cp.tensorSegment(&Entry{View: v, Info: e.Info})
+	data, err := cp.flatSegment(&Entry{View: v, Info: e.Info})
 	if err != nil {
 		return nil, err
 	}

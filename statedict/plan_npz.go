@@ -53,7 +53,7 @@ func planNPZ(cp *Checkpoint, o *PlanOptions) (*Plan, error) {
 		if err != nil {
 			return nil, headerError(nil, t.name, err)
 		}
-		data, err := cp.tensorSegment(t.entry)
+		data, err := cp.flatSegment(t.entry)
 		if err != nil {
 			return nil, err
 		}

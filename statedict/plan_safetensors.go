@@ -99,7 +99,7 @@ func (cp *Checkpoint) safetensorsFile(ts []flatTensor, meta []safetensors.Pair) 
 	}
 	f := &File{Segments: []Segment{Literal(l.Header)}, Size: int64(len(l.Header)) + l.Data}
 	for _, i := range l.Order {
-		s, err := cp.tensorSegment(ts[i].entry)
+		s, err := cp.flatSegment(ts[i].entry)
 		if err != nil {
 			return nil, err
 		}

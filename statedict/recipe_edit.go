@@ -76,7 +76,11 @@ func newEdit(base *Checkpoint, others map[string]*Checkpoint, r *Recipe) (*edit,
 	}
 	e.report.At = path
 	e.anchor, e.shell = node, *d
-	e.dirty = node != pickle.Value(d) && slices.ContainsFunc(r.Steps, needsDict)
+	if e.dirty = node != pickle.Value(d) && slices.ContainsFunc(r.Steps, needsDict); e.dirty { // a module becomes its state dict
+		if left := base.outsideStateDicts(map[pickle.Value]pickle.Value{node: d}); left != "" {
+			e.warn("%s", left)
+		}
+	}
 	e.rows = rowsOf(d, 0)
 	e.sources = []metaSource{{meta: metadataOf(d), before: d.Items}}
 	return e, nil

@@ -50,7 +50,7 @@ func (p *Plan) CountCasts(ctx context.Context, progress Progress) error {
 		f := &p.Files[i]
 		f.Cast = CastReport{}
 		for _, s := range f.Segments {
-			if s, ok := s.(Convert); ok && (s.To != s.View.DType || len(s.Via) > 0) {
+			if s, ok := s.(Convert); ok && s.casts() {
 				if err := out.segment(f, s, nil); err != nil {
 					return err
 				}
@@ -64,7 +64,7 @@ func (p *Plan) CountCasts(ctx context.Context, progress Progress) error {
 func (p *Plan) CastBytes() (n int64) {
 	for i := range p.Files {
 		for _, s := range p.Files[i].Segments {
-			if s, ok := s.(Convert); ok && (s.To != s.View.DType || len(s.Via) > 0) {
+			if s, ok := s.(Convert); ok && s.casts() {
 				n += s.Len()
 			}
 		}

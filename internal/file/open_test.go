@@ -242,3 +242,28 @@ func TestOpenIn(t *testing.T) {
 		}
 	}
 }
+
+// TestOpenFolderOfShards: shards without their index are one checkpoint when all are there; an index of a variant counts.
+func TestOpenFolderOfShards(t *testing.T) {
+	dir := t.TempDir()
+	const one, two = "m-00001-of-00002.safetensors", "m-00002-of-00002.safetensors"
+	write(t, filepath.Join(dir, one), "one")
+	write(t, filepath.Join(dir, two), "two")
+	s, err := Open([]string{dir}, Options{})
+	if err != nil || names(s) != one+" "+two {
+		t.Fatal(err)
+	}
+	s.Close()
+	write(t, filepath.Join(dir, "m.safetensors.index.fp16.json"), `{"weight_map": {"a": "`+two+`"}}`)
+	s, err = Open([]string{dir}, Options{})
+	if err != nil || names(s) != "m.safetensors.index.fp16.json "+two {
+		t.Fatal(err)
+	}
+	s.Close()
+	for _, set := range [][]string{{one}, {one, one}, {one, "n-00002-of-00002.safetensors"}, {one, "m-00002-of-00002.bin"}, {one, "m-00002-of-00003.safetensors"},
+		{one, two, "a.safetensors"}, {"m-00000-of-00002.safetensors", two}, {"m-00002-of-00003.safetensors", "m-00003-of-00003.safetensors"}} {
+		if wholeSet(set) {
+			t.Errorf("%q is no set", set)
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -136,7 +137,30 @@ func openSibling(index, name string) (*os.File, string, error) {
 // endings are those of checkpoints, for folders that hold a single one.
 var endings = []string{".pth", ".pt", ".bin", ".ckpt", ".safetensors", ".npz", ".npy", ".gguf", ".th", ".tar"}
 
-// addFolder opens the one checkpoint that a folder holds: its index, a distributed checkpoint, or its only checkpoint file.
+// shardName is that of one of several files: stem, number, how many there are, ending.
+var shardName = regexp.MustCompile(`^(.+)-([0-9]{5,})-of-([0-9]{5,})(\..+)$`)
+
+// wholeSet tells whether files are all the shards of one checkpoint, first to last.
+func wholeSet(files []string) bool {
+	set, seen := "", map[int]bool{}
+	for _, name := range files {
+		m := shardName.FindStringSubmatch(name)
+		if m == nil {
+			return false
+		}
+		n, err := strconv.Atoi(m[2])
+		total, err2 := strconv.Atoi(m[3])
+		this := m[1] + "\x00" + m[3] + "\x00" + m[4]
+		if err != nil || err2 != nil || n < 1 || n > total || total != len(files) || set != "" && this != set {
+			return false
+		}
+		set, seen[n] = this, true
+	}
+	return len(files) > 1 && len(seen) == len(files)
+}
+
+// addFolder opens the one checkpoint that a folder holds: its index, a distributed checkpoint, its only checkpoint file, or
+// shards that lost their index.
 func (s *Set) addFolder(dir string, o Options) error {
 	list, err := os.ReadDir(dir)
 	if err != nil {
@@ -147,7 +171,7 @@ func (s *Set) addFolder(dir string, o Options) error {
 	for _, e := range list {
 		name := e.Name()
 		switch ext := strings.ToLower(filepath.Ext(name)); {
-		case strings.HasSuffix(name, ".index.json"):
+		case ext == ".json" && strings.Contains(name, ".index."): // as in model.safetensors.index.fp16.json
 			indexes = append(indexes, name)
 		case name == ".metadata":
 			metadata = true
@@ -173,8 +197,13 @@ func (s *Set) addFolder(dir string, o Options) error {
 		}
 		return nil
 	}
-	if len(choice) == 1 {
-		return s.add(filepath.Join(dir, choice[0]), o)
+	if len(choice) == 1 || len(indexes) == 0 && wholeSet(choice) {
+		for _, name := range choice {
+			if err := s.add(filepath.Join(dir, name), o); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
 	if len(choice) == 0 {
 		return &statedict.FormatError{Code: "E_FORMAT", Offset: -1, Err: statedict.ErrNotCheckpoint,

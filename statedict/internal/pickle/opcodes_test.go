@@ -189,6 +189,11 @@ var opcodeCases = []struct {
 	{"torch.device", "ctorch\ndevice\nU\x04cudaK\x01\x86R.", "device(type='cuda', index=1)"},
 	{"dtype", "ctorch\nbfloat16\n.", "torch.bfloat16"},
 	{"_reconstructor", "ccopy_reg\n_reconstructor\n(ca\nB\nc__builtin__\nobject\nNtR.", "<a.B>"},
+	{"a member of an enum", "c__builtin__\ngetattr\nca\nColour\nU\x03RED\x86R.", "Colour.RED"},
+	{"the same of Python 3", "\x80\x04\x8c\x08builtins\x8c\x07getattr\x93\x8c\x01a\x8c\x06Colour\x93\x8c\x03RED\x86R.", "Colour.RED"},
+	{"getattr of an object", "c__builtin__\ngetattr\nca\nB\n)RU\x03RED\x86R.", "<getattr>"},
+	{"a builtin class", "c__builtin__\nlong\n.", "<class 'int'>"},
+	{"the same class of Python 3", "\x80\x04\x8c\x08builtins\x8c\x03int\x93.", "<class 'int'>"},
 	{"list in itself", "]q\x00h\x00a.", ""},
 }
 

@@ -121,10 +121,38 @@ func reprLeaf(v Value) string {
 	if t, ok := special(v, true); ok {
 		return t
 	}
-	if g, ok := v.(*Global); ok {
-		return "<class '" + g.String() + "'>"
+	switch v := v.(type) {
+	case *Global:
+		return "<class '" + reprName(v) + "'>"
+	case *Object:
+		if cls, member, ok := attribute(v); ok {
+			return cls.Name + "." + member
+		}
+		if cls, ok := v.Class.(*Global); ok {
+			return "<" + reprName(cls) + ">"
+		}
 	}
 	return "<" + TypeName(v) + ">"
+}
+
+// reprName is the name of a class as Python 3 prints it, whichever Python's module names the pickle uses.
+func reprName(g *Global) string {
+	s := canonicalSymbol(g.Module, g.Name)
+	if s.module == "builtins" {
+		return s.name
+	}
+	return g.String()
+}
+
+// attribute tells a value that was pickled as getattr(class, member), as CPython 3.11 does with the members of an enum.
+func attribute(o *Object) (cls *Global, member string, ok bool) {
+	f, _ := o.Class.(*Global)
+	if f == nil || canonicalSymbol(f.Module, f.Name) != (symbol{"builtins", "getattr"}) || o.Args == nil || len(o.Args.Items) != 2 {
+		return nil, "", false
+	}
+	cls, isClass := o.Args.Items[0].(*Global)
+	member, isText := o.Args.Items[1].(string)
+	return cls, member, isClass && isText
 }
 
 // special shows the values of torch and numpy that print as more than their class.

@@ -63,7 +63,7 @@ func (o *opener) readVersion() error {
 		o.Version = n
 		return nil
 	}
-	if _, present := o.lookupFold("version"); !present {
+	if _, present := o.LookupFold("version"); !present {
 		o.found.add(FoundContainer, "", "no version record; torch refuses such a file")
 	}
 	return nil
@@ -72,7 +72,7 @@ func (o *opener) readVersion() error {
 // fact reads a small record of the archive. One that is too large, damaged or unreadable becomes a finding, except
 // byteorder: without it numbers could be shown wrong.
 func (o *opener) fact(name string) (text string, ok bool, err error) {
-	i, ok := o.lookupFold(name)
+	i, ok := o.LookupFold(name)
 	if !ok {
 		return "", false, nil
 	}

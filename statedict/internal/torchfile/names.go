@@ -111,8 +111,8 @@ func (a *Archive) Lookup(name string) (int, bool) {
 	return i, i >= 0
 }
 
-// lookupFold is Lookup for names that torch finds ignoring case.
-func (a *Archive) lookupFold(name string) (int, bool) {
+// LookupFold is Lookup for names that torch finds ignoring case.
+func (a *Archive) LookupFold(name string) (int, bool) {
 	_, _, i := a.probe(name, false, true, true)
 	return i, i >= 0
 }

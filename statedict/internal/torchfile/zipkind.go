@@ -172,7 +172,7 @@ func (o *opener) trim(root string) {
 	}
 }
 
-// findFold finds a record of the archive ignoring ASCII case, as torch does; it serves before checkNames, lookupFold after it.
+// findFold finds a record of the archive ignoring ASCII case, as torch does; it serves before checkNames, LookupFold after it.
 func (o *opener) findFold(name string) (int, bool) {
 	for i := range o.Records {
 		if rec := &o.Records[i]; !rec.Foreign && sameFold(rec.Name, name) {
