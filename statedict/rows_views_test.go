@@ -179,3 +179,21 @@ func TestRow13LongMemo(t *testing.T) {
 	}
 	rewrites(t, cp, data)
 }
+
+// Steps that gather a view into a storage of its own do not hide that it leaves the one it has: the export is refused.
+func TestRow52GatheredAllTheSame(t *testing.T) {
+	cp, _ := torchRow(t, "bad_views.pt")
+	for _, step := range []string{"compact: true", `unshare: "**"`} {
+		r, err := statedict.ParseRecipe([]byte("recipe: 1\nsteps: [{keep: [size, offset, stride, span]}, {" + step + "}]"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, _, err := r.Apply(cp, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range []statedict.Format{statedict.TorchZip, statedict.Safetensors} {
+			refused(t, out, f, "size", "offset", "stride", "span")
+		}
+	}
+}

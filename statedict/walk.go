@@ -315,8 +315,22 @@ func (cp *Checkpoint) tensorView(v *View, t *pickle.Tensor) *TensorInfo {
 	return info
 }
 
-// impossible says what is wrong with a view: numbers that no tensor has, or elements outside the storage.
+// impossible says what is wrong with a view, or with the one that an operation gathers its storage from.
 func (cp *Checkpoint) impossible(v *View) string {
+	bad := cp.outOfStorage(v)
+	for bad == "" && v.Storage != NoStorage && cp.Storages[v.Storage].Of != nil {
+		of := *cp.Storages[v.Storage].Of
+		if of.Storage != NoStorage && cp.Storages[of.Storage].Cast != 0 {
+			of.DType = cp.Storages[of.Storage].Cast // a cast may have come after the gathering; byteLen counts in its dtype
+		}
+		v = &of
+		bad = cp.outOfStorage(v)
+	}
+	return bad
+}
+
+// outOfStorage tells numbers that no tensor has, and elements outside the storage.
+func (cp *Checkpoint) outOfStorage(v *View) string {
 	if v.Numel() < 0 {
 		return "its element count overflows or is negative"
 	}

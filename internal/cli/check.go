@@ -97,7 +97,7 @@ when the keys or shapes differ.`,
 					Fit        *statedict.Suggestion `json:"fit,omitempty"`
 				}{inc.Compatible(), inc, recipeOf(found), found})
 			} else {
-				err = e.writeCheck(inc, want, found, &o)
+				err = e.writeCheck(inc, want, found, args, &o)
 			}
 			if err == nil && !inc.Compatible() {
 				return errFound
@@ -182,7 +182,7 @@ func (e *env) readText(path string) ([]byte, error) {
 	return text, err
 }
 
-func (e *env) writeCheck(inc *statedict.Incompatible, want *statedict.KeyList, s *statedict.Suggestion, o *checkOptions) error {
+func (e *env) writeCheck(inc *statedict.Incompatible, want *statedict.KeyList, s *statedict.Suggestion, files []string, o *checkOptions) error {
 	w := bufio.NewWriter(e.out)
 	if inc.Compatible() {
 		fmt.Fprintln(w, "<All keys matched successfully>")
@@ -215,6 +215,11 @@ func (e *env) writeCheck(inc *statedict.Incompatible, want *statedict.KeyList, s
 		for _, a := range s.Ambiguous {
 			fmt.Fprintln(w, ambiguity(a))
 		}
+		out := "out.pth"
+		if f, ok := listing.FormatOf(files[0]); ok && f == statedict.Safetensors {
+			out = "out.safetensors"
+		}
+		fmt.Fprintf(w, "apply it: %s\n", listing.Escape(s.Recipe.Command(files, out)))
 	case o.suggest && !inc.Compatible():
 		fmt.Fprintln(w, "\nno recipe was found that brings half of the keys into place")
 	}

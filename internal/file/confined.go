@@ -37,7 +37,11 @@ func (s *Set) addIn(root *os.Root, name string) error {
 		return err
 	}
 	if !info.Mode().IsRegular() {
-		return &statedict.FormatError{Code: "E_FORMAT", Part: path.Base(name), Offset: -1, Msg: "not a regular file"}
+		hint := ""
+		if info.IsDir() {
+			hint = "name the file in this folder, or the index of its shards"
+		}
+		return &statedict.FormatError{Code: "E_FORMAT", Part: path.Base(name), Offset: -1, Msg: "not a regular file", Hint: hint}
 	}
 	f, err := root.Open(name)
 	if err != nil {

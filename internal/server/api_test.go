@@ -86,6 +86,11 @@ func TestAPI(t *testing.T) {
 		t.Errorf("plan of a text: %s", body)
 	}
 
+	// A folder is none of the files, and the answer says what to name.
+	if res, body = get(t, h.URL+"/api/ls?path=distributed"); res.StatusCode != 422 || !strings.Contains(body, "index of its shards") {
+		t.Errorf("a folder: %s %.300s", res.Status, body)
+	}
+
 	// A sharded export is fetched file by file.
 	request = `{"path": "state_dict.pth", "format": "safetensors", "name": "m.safetensors", "max_shard_size": 440`
 	if res, body = post(t, h.URL+"/api/export", request+`}`); res.StatusCode != 400 {
