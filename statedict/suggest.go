@@ -133,9 +133,6 @@ func suggest(want *KeyList, got *Checkpoint, first, loaded string) (best *Sugges
 	return best
 }
 
-// suggestKeys is Suggest for the keys of one mapping.
-func suggestKeys(want, got *KeyList) *Suggestion { return suggestFor(want, got, "", true) }
-
 func mappingsToTry(cp *Checkpoint, first string) []string {
 	candidates := dictCandidates(cp)
 	slices.SortStableFunc(candidates, func(a, b dictCandidate) int { return cmp.Compare(b.tensors, a.tensors) })

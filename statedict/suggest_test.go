@@ -6,6 +6,9 @@ import (
 	"testing"
 )
 
+// suggestKeys is Suggest for the keys of one mapping.
+func suggestKeys(want, got *KeyList) *Suggestion { return suggestFor(want, got, "", true) }
+
 // model is a key list of a small network.
 func model() *KeyList {
 	l := &KeyList{}

@@ -18,6 +18,12 @@ import (
 // maxIndex is the largest index JSON that is read, in bytes. The largest ones in use have about 10 MB.
 const maxIndex = 100_000_000
 
+// maxListed is how many missing shards an error names.
+const maxListed = 20
+
+// maxShards bounds the files that an index may name. The largest sets in use have some hundreds.
+const maxShards = 10_000
+
 // indexShards answers the file names in the weight map of an index JSON, sorted. ok is false for anything else.
 //
 // Source: huggingface_hub, serialization: {"metadata": {...}, "weight_map": {key: file name}}.
@@ -49,6 +55,9 @@ func indexShards(r io.ReaderAt, size int64) (names []string, ok bool) {
 // addShards opens the files that the index at path names. A shard is a plain sibling: a name with a separator in it, or a
 // link that leads somewhere else, is refused, so that an index cannot reach files that its user did not mean.
 func (s *Set) addShards(path string, names []string, o Options) error {
+	if len(names) > maxShards {
+		return &statedict.LimitError{Limit: "files named by an index", Got: int64(len(names)), Max: maxShards, Offset: -1}
+	}
 	var missing []string
 	for _, name := range names {
 		f, full, err := openSibling(path, name)
@@ -73,6 +82,9 @@ func (s *Set) addShards(path string, names []string, o Options) error {
 		}
 	}
 	if len(missing) > 0 {
+		if n := len(missing) - maxListed; n > 1 {
+			missing = append(missing[:maxListed], fmt.Sprintf("and %d more", n))
+		}
 		return &statedict.FormatError{Code: "E_FORMAT", Format: "index", Offset: -1, Msg: "the index names shards that are not beside it: " + strings.Join(missing, ", "),
 			Hint: "fetch them into its folder"}
 	}

@@ -2,7 +2,6 @@ package convert
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -103,23 +102,6 @@ func BenchmarkReader(b *testing.B) {
 			}
 		})
 	}
-	v := View{DType: dtype.Float32, Shape: []int64{rows, cols}, Stride: []int64{cols, 1}}
-	b.Run("stats", func(b *testing.B) {
-		b.SetBytes(4 * rows * cols)
-		for b.Loop() {
-			if _, err := ReadStats(context.Background(), src, 0, src.Size(), v, Options{}); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
-	b.Run("histogram", func(b *testing.B) {
-		b.SetBytes(4 * rows * cols)
-		for b.Loop() {
-			if _, err := ReadHistogram(context.Background(), src, 0, src.Size(), v, Options{}, -0.1, 0.1, 64); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
 }
 
 // BenchmarkGiB casts 1 GiB from memory to memory that is already there; scripts/bench-convert.sh compares it with torch.

@@ -1,7 +1,6 @@
 package convert
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"runtime"
@@ -137,7 +136,6 @@ type Reader struct {
 	ready   [][]byte
 	opts    Options
 	err     error
-	observe func(slot int, b []byte) error // called beside the workers with what each has made
 }
 
 // NewReader reads the view of a storage whose bytes lie at src from base on, size bytes. Several may run at once on one src.
@@ -267,9 +265,7 @@ func (r *Reader) fill() error {
 		k := r.next + int64(i)
 		work := func() {
 			w.turn = 1 // what was made before has been read: one buffer does
-			if r.turn(w, k); w.err == nil && r.observe != nil {
-				w.err = r.observe(i, w.got)
-			}
+			r.turn(w, k)
 		}
 		if i == n-1 {
 			work()
@@ -310,23 +306,6 @@ func (r *Reader) Read(p []byte) (int, error) {
 		r.ready = r.ready[1:]
 	}
 	return n, nil
-}
-
-// scan runs through all chunks without giving their bytes: observe sees those of one slot, merge takes up the slots in order.
-func (r *Reader) scan(ctx context.Context, observe func(slot int, b []byte) error, merge func(slot int)) error {
-	r.observe = observe
-	for r.next < r.chunks.count {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if err := r.fill(); err != nil {
-			return err
-		}
-		for slot := range r.ready {
-			merge(slot)
-		}
-	}
-	return nil
 }
 
 // WriteTo writes all that Read would give. Each worker makes a chunk while the one before it is written, so reading, casting

@@ -1,9 +1,7 @@
 package convert
 
 import (
-	"context"
 	"fmt"
-	"io"
 	"math"
 
 	"github.com/weightroom/weightroom/statedict/internal/dtype"
@@ -206,14 +204,6 @@ func (h *Histogram) Edges() []float64 {
 	return edges
 }
 
-// Merge adds the counts of a histogram with the same bins.
-func (h *Histogram) Merge(o Histogram) {
-	for i, n := range o.Counts {
-		h.Counts[i] += n
-	}
-	h.Outside += o.Outside
-}
-
 // Add counts elements of a real dtype.
 func (h *Histogram) Add(b []byte, d dtype.DType) error {
 	step, err := measurable(b, d)
@@ -241,75 +231,6 @@ func (h *Histogram) Add(b []byte, d dtype.DType) error {
 		b = b[n*step:]
 	}
 	return nil
-}
-
-// ReadStats measures a view in one pass. Options are NewReader's; with To the cast values are measured.
-// The result does not depend on the number of workers. Errors are NewReader's, Stats.Add's, *ReadError and ctx's.
-func ReadStats(ctx context.Context, src io.ReaderAt, base, size int64, v View, o Options) (Stats, error) {
-	r, err := NewReader(src, base, size, v, o)
-	if err != nil {
-		return Stats{}, err
-	}
-	var all Stats
-	slots := make([]Stats, len(r.workers))
-	err = r.scan(ctx, func(slot int, b []byte) error {
-		slots[slot] = Stats{}
-		return slots[slot].Add(b, r.opts.To)
-	}, func(slot int) { all.Merge(slots[slot]) })
-	return all, err
-}
-
-// ReadHistogram counts a view's values in bins from low to high, which ReadStats finds.
-func ReadHistogram(ctx context.Context, src io.ReaderAt, base, size int64, v View, o Options, low, high float64, bins int) (Histogram, error) {
-	h := Histogram{Low: low, High: high, Counts: make([]int64, max(1, bins))}
-	r, err := NewReader(src, base, size, v, o)
-	if err != nil {
-		return h, err
-	}
-	slots := make([]Histogram, len(r.workers))
-	for i := range slots {
-		slots[i] = Histogram{Low: low, High: high, Counts: make([]int64, len(h.Counts))}
-	}
-	err = r.scan(ctx, func(slot int, b []byte) error {
-		clear(slots[slot].Counts)
-		slots[slot].Outside = 0
-		return slots[slot].Add(b, r.opts.To)
-	}, func(slot int) { h.Merge(slots[slot]) })
-	return h, err
-}
-
-// Preview reads n elements spread evenly over the view's row-major order, the first one included, or all if there are
-// fewer. indices are their row-major positions; values are their bytes in the dtype asked for. Each costs a read of its own.
-func Preview(src io.ReaderAt, base, size int64, v View, o Options, n int) (indices []int64, values []byte, err error) {
-	if o.To == dtype.Invalid {
-		o.To = v.DType
-	}
-	v, length, err := check(base, size, v, o)
-	if err != nil || length == 0 || n <= 0 {
-		return nil, nil, err
-	}
-	numel := length / o.To.Size()
-	elem := v.DType.Size()
-	dims := v.dims()
-	one := make([]byte, elem)
-	for k := int64(0); k < min(int64(n), numel); k++ {
-		index := k * max(1, numel/int64(n))
-		at, rest := v.Offset, index
-		for i := len(dims) - 1; i >= 0; i-- {
-			at += rest % dims[i].n * dims[i].src
-			rest /= dims[i].n
-		}
-		if err := readFull(src, one, base+at*elem); err != nil {
-			return nil, nil, err
-		}
-		fix(one, v.DType, o)
-		indices = append(indices, index)
-		values = append(values, make([]byte, o.To.Size())...)
-		if err := Cast(values[len(values)-int(o.To.Size()):], one, o.To, v.DType, o.Counts); err != nil {
-			return nil, nil, err
-		}
-	}
-	return indices, values, nil
 }
 
 // Value is the element of b with an index, as float64, int64, uint64, bool or complex128; nil for a dtype without values.

@@ -2,8 +2,6 @@ package convert
 
 import (
 	"bytes"
-	"context"
-	"errors"
 	"io"
 	"math"
 	"slices"
@@ -14,7 +12,6 @@ import (
 
 // TestStats compares one pass over chunks with sums in plain order, for every real dtype and several workers.
 func TestStats(t *testing.T) {
-	ctx := context.Background()
 	for _, d := range dtype.All() {
 		if !isReal(d) && !isReal(plainInts(d)) {
 			continue
@@ -62,11 +59,7 @@ func TestStats(t *testing.T) {
 		}
 		var got [2]Stats
 		for i, workers := range []int{1, 3} {
-			s, err := ReadStats(ctx, bytes.NewReader(src), 0, int64(len(src)), v, Options{Buffer: 9000, Workers: workers})
-			if err != nil {
-				t.Fatal(err)
-			}
-			got[i] = s
+			eachChunk(t, src, v, Options{Buffer: 9000, Workers: workers}, func(b []byte) error { return got[i].Add(b, d) })
 		}
 		if got[0] != got[1] {
 			t.Errorf("%s: one worker gives %+v, three give %+v", d, got[0], got[1])
@@ -79,16 +72,38 @@ func TestStats(t *testing.T) {
 			g.Min != want.Min || g.Max != want.Max || !near(g.Mean, want.Mean) || !near(g.Std(), math.Sqrt(variance)) {
 			t.Errorf("%s: got %+v std %v, want %+v std %v", d, g, g.Std(), want, math.Sqrt(variance))
 		}
-		h, err := ReadHistogram(ctx, bytes.NewReader(src), 0, int64(len(src)), v, Options{Buffer: 9000, Workers: 2}, g.Min, g.Max, 64)
-		if err != nil {
-			t.Fatal(err)
-		}
+		h := Histogram{Low: g.Min, High: g.Max, Counts: make([]int64, 64)}
+		eachChunk(t, src, v, Options{Buffer: 9000, Workers: 2}, func(b []byte) error { return h.Add(b, d) })
 		counted := int64(0)
 		for _, n := range h.Counts {
 			counted += n
 		}
 		if edges := h.Edges(); counted != g.Finite || h.Outside != 0 || edges[0] != g.Min || edges[64] != g.Max || len(edges) != 65 {
 			t.Errorf("%s: histogram of %d values holds %d, outside %d, edges %v", d, g.Finite, counted, h.Outside, edges)
+		}
+	}
+}
+
+// eachChunk gives the elements of a view, some thousands at a time.
+func eachChunk(t *testing.T, src []byte, v View, o Options, f func([]byte) error) {
+	t.Helper()
+	r, err := NewReader(bytes.NewReader(src), 0, int64(len(src)), v, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	buf := make([]byte, 4800)
+	for {
+		n, err := io.ReadFull(r, buf)
+		if n > 0 {
+			if err := f(buf[:n]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err == io.EOF || err == io.ErrUnexpectedEOF {
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
 		}
 	}
 }
@@ -127,34 +142,7 @@ func TestStatsSmall(t *testing.T) {
 	}
 }
 
-func TestStatsCancelled(t *testing.T) {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	v := View{DType: dtype.Int8, Shape: []int64{10}, Stride: []int64{1}}
-	if _, err := ReadStats(ctx, bytes.NewReader(make([]byte, 10)), 0, 10, v, Options{}); !errors.Is(err, context.Canceled) {
-		t.Error(err)
-	}
-	var re *ReadError
-	if _, err := ReadStats(context.Background(), bytes.NewReader(nil), 0, 10, v, Options{}); !errors.As(err, &re) || !errors.Is(err, io.ErrUnexpectedEOF) {
-		t.Error(err)
-	}
-}
-
-func TestPreview(t *testing.T) {
-	src := bytes32([]uint32{0x3f800000, 0x40000000, 0x40400000, 0x40800000, 0x40a00000, 0x40c00000})
-	v := View{DType: dtype.Float32, Shape: []int64{3, 2}, Stride: []int64{1, 3}}
-	at, values, err := Preview(bytes.NewReader(src), 0, 24, v, Options{To: dtype.Float16}, 3)
-	if err != nil || !slices.Equal(at, []int64{0, 2, 4}) || len(values) != 6 {
-		t.Fatal(at, values, err)
-	}
-	for i, want := range []float64{1, 2, 3} {
-		if got := Value(values, dtype.Float16, i); got != want {
-			t.Errorf("value %d: %v, want %v", i, got, want)
-		}
-	}
-	if at, _, err := Preview(bytes.NewReader(src), 0, 24, v, Options{}, 100); len(at) != 6 || err != nil {
-		t.Error(at, err)
-	}
+func TestValue(t *testing.T) {
 	for _, c := range []struct {
 		d    dtype.DType
 		b    []byte

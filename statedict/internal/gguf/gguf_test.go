@@ -53,13 +53,13 @@ func allValues() []KV {
 	minus := func(n int64) uint64 { return uint64(n) }
 	return []KV{
 		{"general.architecture", NewString("toy")},
-		{"u8", NewScalar(Uint8, 255)}, {"i8", NewScalar(Int8, minus(-128))}, {"u16", NewScalar(Uint16, 65535)}, {"i16", NewScalar(Int16, minus(-2))},
-		{"u32", NewScalar(Uint32, 1<<31)}, {"i32", NewScalar(Int32, minus(-3))}, {"u64", NewScalar(Uint64, 1<<63)}, {"i64", NewScalar(Int64, minus(-4))},
-		{"f32", NewScalar(Float32, uint64(math.Float32bits(0.1)))}, {"f64", NewScalar(Float64, math.Float64bits(math.Inf(-1)))}, {"yes", NewScalar(Bool, 1)},
-		{"tokens", NewArray(String, NewString("a"), NewString(""), NewString("\xff\n"))},
-		{"numbers", NewArray(Int16, NewScalar(Int16, 7), NewScalar(Int16, minus(-7)))},
-		{"none", NewArray(Float64)},
-		{"nested", NewArray(Array, NewArray(String, NewString("x")), NewArray(Array), NewArray(Uint8, NewScalar(Uint8, 1), NewScalar(Uint8, 2)))},
+		{"u8", newScalar(Uint8, 255)}, {"i8", newScalar(Int8, minus(-128))}, {"u16", newScalar(Uint16, 65535)}, {"i16", newScalar(Int16, minus(-2))},
+		{"u32", newScalar(Uint32, 1<<31)}, {"i32", newScalar(Int32, minus(-3))}, {"u64", newScalar(Uint64, 1<<63)}, {"i64", newScalar(Int64, minus(-4))},
+		{"f32", newScalar(Float32, uint64(math.Float32bits(0.1)))}, {"f64", newScalar(Float64, math.Float64bits(math.Inf(-1)))}, {"yes", newScalar(Bool, 1)},
+		{"tokens", newArray(String, NewString("a"), NewString(""), NewString("\xff\n"))},
+		{"numbers", newArray(Int16, newScalar(Int16, 7), newScalar(Int16, minus(-7)))},
+		{"none", newArray(Float64)},
+		{"nested", newArray(Array, newArray(String, NewString("x")), newArray(Array), newArray(Uint8, newScalar(Uint8, 1), newScalar(Uint8, 2)))},
 		{"", NewString("")},
 	}
 }
@@ -73,7 +73,7 @@ func TestRoundTrip(t *testing.T) {
 	for _, alignment := range []uint64{0, 1, 64, 4096} {
 		kv := allValues()
 		if alignment > 0 {
-			kv = append(kv, KV{AlignmentKey, NewScalar(Uint32, alignment)})
+			kv = append(kv, KV{AlignmentKey, newScalar(Uint32, alignment)})
 		}
 		l, err := Emit(kv, tensors)
 		if err != nil {
@@ -287,7 +287,7 @@ func TestEmitRefuses(t *testing.T) {
 		tensors    []Tensor
 	}{
 		{CodeHeader, "key \"k\" appears twice", []KV{{"k", NewString("")}, {"k", NewString("")}}, nil},
-		{CodeHeader, "power of two", []KV{{AlignmentKey, NewScalar(Uint32, 3)}}, nil},
+		{CodeHeader, "power of two", []KV{{AlignmentKey, newScalar(Uint32, 3)}}, nil},
 		{CodeHeader, "appears twice", nil, []Tensor{{Name: "a", Shape: one}, {Name: "a", Shape: one}}},
 		{CodeUnsupported, "64 bytes, ggml reads 63", nil, []Tensor{{Name: strings.Repeat("n", 64), Shape: one}}},
 		{CodeUnsupported, "5 dimensions", nil, []Tensor{{Name: "a", Shape: []int64{1, 1, 1, 1, 1}}}},
@@ -337,7 +337,7 @@ func TestTypes(t *testing.T) {
 }
 
 func FuzzGGUF(f *testing.F) {
-	kv := append(allValues(), KV{AlignmentKey, NewScalar(Uint32, 64)})
+	kv := append(allValues(), KV{AlignmentKey, newScalar(Uint32, 64)})
 	l, err := Emit(kv, []Tensor{{Name: "w", Type: 0, Shape: []int64{2, 3}}, {Name: "q", Type: 8, Shape: []int64{64}}})
 	if err != nil {
 		f.Fatal(err)
@@ -374,4 +374,26 @@ func FuzzGGUF(f *testing.F) {
 			}
 		}
 	})
+}
+
+// newScalar makes a value of a fixed-size type from its bits: integers in two's complement, floats as math.Float32bits and
+// math.Float64bits give them, bools as 0 and 1.
+func newScalar(t ValueType, bits uint64) Value {
+	if !t.known() || valueTypes[t].size == 0 {
+		panic("gguf: newScalar of " + t.String())
+	}
+	return Value{t, binary.LittleEndian.AppendUint64(nil, bits)[:valueTypes[t].size]}
+}
+
+// newArray makes an array of values that all have the type elem.
+func newArray(elem ValueType, values ...Value) Value {
+	raw := binary.LittleEndian.AppendUint32(nil, uint32(elem))
+	raw = binary.LittleEndian.AppendUint64(raw, uint64(len(values)))
+	for _, v := range values {
+		if v.Type != elem {
+			panic("gguf: " + v.Type.String() + " in an array of " + elem.String())
+		}
+		raw = append(raw, v.Raw...)
+	}
+	return Value{Array, raw}
 }

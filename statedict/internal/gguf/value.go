@@ -128,30 +128,8 @@ func (v Value) Items() iter.Seq[Value] {
 	}
 }
 
-// NewScalar makes a value of a fixed-size type from its bits: integers in two's complement, floats as math.Float32bits and
-// math.Float64bits give them, bools as 0 and 1.
-func NewScalar(t ValueType, bits uint64) Value {
-	if !t.known() || valueTypes[t].size == 0 {
-		panic("gguf: NewScalar of " + t.String())
-	}
-	return Value{t, binary.LittleEndian.AppendUint64(nil, bits)[:valueTypes[t].size]}
-}
-
 // NewString makes a string value.
 func NewString(s string) Value { return Value{String, appendText(nil, s)} }
-
-// NewArray makes an array of values that all have the type elem.
-func NewArray(elem ValueType, values ...Value) Value {
-	raw := binary.LittleEndian.AppendUint32(nil, uint32(elem))
-	raw = binary.LittleEndian.AppendUint64(raw, uint64(len(values)))
-	for _, v := range values {
-		if v.Type != elem {
-			panic("gguf: " + v.Type.String() + " in an array of " + elem.String())
-		}
-		raw = append(raw, v.Raw...)
-	}
-	return Value{Array, raw}
-}
 
 func appendText(b []byte, s string) []byte {
 	return append(binary.LittleEndian.AppendUint64(b, uint64(len(s))), s...)

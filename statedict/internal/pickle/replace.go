@@ -2,15 +2,6 @@ package pickle
 
 import "unsafe"
 
-// Replace returns a tree in which the dicts that are keys of with have their stand-ins; see ReplaceNodes.
-func Replace(root Value, with map[*Dict]*Dict) Value {
-	nodes := make(map[Value]Value, len(with))
-	for old, v := range with {
-		nodes[old] = v
-	}
-	return ReplaceNodes(root, nodes)
-}
-
 // ReplaceNodes returns a tree in which the nodes that are keys of with (containers, tensors, parameters, storages) have
 // their stand-ins, also where they hang below other stand-ins. What holds them is copied; everything else is shared with the
 // old tree, which does not change. Cycles and sharing stay: one old node has one new node. Nothing to replace gives root

@@ -9,7 +9,7 @@ func TestReplaceCopiesOnlyTheWay(t *testing.T) {
 	root := &Dict{Items: []Item{{"a", holder}, {"b", holder}, {"c", shared}, {"t", &Tuple{Items: []Value{inner}}}}}
 	fresh := &Dict{Items: []Item{{"v", int64(2)}}}
 
-	got := Replace(root, map[*Dict]*Dict{inner: fresh}).(*Dict)
+	got := ReplaceNodes(root, map[Value]Value{inner: fresh}).(*Dict)
 	if got == root {
 		t.Fatal("the root is the old one")
 	}
@@ -34,7 +34,7 @@ func TestReplaceInCyclesAndStandIns(t *testing.T) {
 	root := &Dict{Items: []Item{{"loop", loop}, {"inner", inner}}}
 	loop.Items = []Value{loop, root}
 	fresh := &Dict{Items: []Item{{"new", true}}}
-	got := Replace(root, map[*Dict]*Dict{inner: fresh}).(*Dict)
+	got := ReplaceNodes(root, map[Value]Value{inner: fresh}).(*Dict)
 	l := got.Items[0].Value.(*List)
 	if l == loop || l.Items[0] != Value(l) || l.Items[1] != Value(got) {
 		t.Error("the cycle does not close in the new tree")
@@ -43,18 +43,18 @@ func TestReplaceInCyclesAndStandIns(t *testing.T) {
 	// a dict that is replaced inside the stand-in of another
 	outer := &Dict{Items: []Item{{"inner", inner}, {"gone", int64(1)}}}
 	slim := &Dict{Items: outer.Items[:1]}
-	got = Replace(outer, map[*Dict]*Dict{outer: slim, inner: fresh}).(*Dict)
+	got = ReplaceNodes(outer, map[Value]Value{outer: slim, inner: fresh}).(*Dict)
 	if len(got.Items) != 1 || got.Items[0].Value != Value(fresh) {
 		t.Error("want the stand-in with the other stand-in in it")
 	}
 	if slim.Items[0].Value != Value(inner) {
 		t.Error("the stand-in itself has changed")
 	}
-	if Replace(root, map[*Dict]*Dict{{}: fresh}) != Value(root) {
+	if ReplaceNodes(root, map[Value]Value{&Dict{}: fresh}) != Value(root) {
 		t.Error("nothing to replace: want the old root")
 	}
 	attrs := &Dict{Class: &Global{"collections", "OrderedDict"}, Attrs: &Dict{Items: []Item{{"_metadata", inner}}}}
-	got = Replace(attrs, map[*Dict]*Dict{inner: fresh}).(*Dict)
+	got = ReplaceNodes(attrs, map[Value]Value{inner: fresh}).(*Dict)
 	if got.Attrs.(*Dict).Items[0].Value != Value(fresh) || got.Class != attrs.Class {
 		t.Error("the attributes hold the old dict")
 	}

@@ -50,16 +50,6 @@ func Emit(entries []Entry, metadata []Pair) (*Layout, error) {
 	return emit(entries, order, sorted)
 }
 
-// EmitOrdered is Emit in the order of entries and metadata as given, for files that are carried through. Tensors may then
-// lie unaligned, which the format allows.
-func EmitOrdered(entries []Entry, metadata []Pair) (*Layout, error) {
-	order := make([]int, len(entries))
-	for i := range order {
-		order[i] = i
-	}
-	return emit(entries, order, metadata)
-}
-
 func emit(entries []Entry, order []int, metadata []Pair) (*Layout, error) {
 	if err := checkNames(entries, metadata); err != nil {
 		return nil, err

@@ -38,7 +38,7 @@ func TestEmit(t *testing.T) {
 	if l.Data != 50 || l.Begins[0] != 47 || l.Begins[4] != 0 || l.Sizes[1] != 24 {
 		t.Errorf("layout %+v", l)
 	}
-	l, err = EmitOrdered(entries[:2], nil)
+	l, err = emitInOrder(entries[:2], nil)
 	want = `{"b":{"dtype":"BOOL","shape":[3],"data_offsets":[0,3]},"w2":{"dtype":"F32","shape":[2,3],"data_offsets":[3,27]}}`
 	if err != nil || strings.TrimRight(string(l.Header[8:]), " ") != want {
 		t.Errorf("in order: %v %s", err, l.Header)
@@ -49,6 +49,15 @@ func TestEmit(t *testing.T) {
 	if l, err = Emit(nil, nil); err != nil || string(l.Header[8:]) != `{}      ` {
 		t.Errorf("nothing: %v %q", err, l.Header)
 	}
+}
+
+// emitInOrder lays out entries and metadata as they are given.
+func emitInOrder(entries []Entry, metadata []Pair) (*Layout, error) {
+	order := make([]int, len(entries))
+	for i := range order {
+		order[i] = i
+	}
+	return emit(entries, order, metadata)
 }
 
 func TestEmitRefuses(t *testing.T) {
@@ -74,7 +83,7 @@ func TestEmitRefuses(t *testing.T) {
 			{Name: "e", DType: dtype.Int64, Shape: []int64{1 << 57}}, {Name: "f", DType: dtype.Int64, Shape: []int64{1 << 57}},
 			{Name: "g", DType: dtype.Int64, Shape: []int64{1 << 57}}, {Name: "h", DType: dtype.Int64, Shape: []int64{1 << 57}}}, nil},
 	} {
-		_, err := EmitOrdered(c.entries, c.metadata)
+		_, err := emitInOrder(c.entries, c.metadata)
 		var e *Error
 		if !errors.As(err, &e) || e.Code != c.code || !strings.Contains(e.Text, c.text) {
 			t.Errorf("got %v, want %s %s", err, c.code, c.text)

@@ -57,7 +57,7 @@ func TestFiles(t *testing.T) {
 			}
 			checkOracle(t, path, b, h)
 			checkEmitted(t, h, b)
-			inOrder, err := EmitOrdered(h.Entries, h.Metadata)
+			inOrder, err := emitInOrder(h.Entries, h.Metadata)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -206,7 +206,7 @@ func TestEveryByte(t *testing.T) {
 // checkEmitted writes h again, in order and in canonical form, and reads both back.
 func checkEmitted(t *testing.T, h *Header, b []byte) {
 	t.Helper()
-	for name, emit := range map[string]func([]Entry, []Pair) (*Layout, error){"Emit": Emit, "EmitOrdered": EmitOrdered} {
+	for name, emit := range map[string]func([]Entry, []Pair) (*Layout, error){"Emit": Emit, "in order": emitInOrder} {
 		l, err := emit(h.Entries, h.Metadata)
 		if err != nil {
 			t.Fatalf("%s of %q: %v", name, b, err)

@@ -2,7 +2,6 @@ package shards
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -49,30 +48,4 @@ func splitExt(name string) (stem, ext string) {
 // pytorch_model.bin.index.fp16.json and model.fp16.safetensors.index.json.
 func IsIndexName(name string) bool {
 	return strings.HasSuffix(name, ".index.json") || strings.HasSuffix(name, ".json") && strings.Contains(name, ".index.")
-}
-
-// ParseShardName undoes ShardName. ok is false for names of another form and for numbers that make no sense.
-func ParseShardName(file string) (name string, n, total int, ok bool) {
-	stem, ext := splitExt(file)
-	head, last, found := cutLast(stem, "-of-")
-	if !found {
-		return "", 0, 0, false
-	}
-	head, number, found := cutLast(head, "-")
-	if !found || len(number) < 5 || len(last) < 5 {
-		return "", 0, 0, false
-	}
-	n, err1 := strconv.Atoi(number)
-	total, err2 := strconv.Atoi(last)
-	if err1 != nil || err2 != nil || n < 1 || n > total || ShardName(head+ext, n, total) != file {
-		return "", 0, 0, false
-	}
-	return head + ext, n, total, true
-}
-
-func cutLast(s, sep string) (before, after string, found bool) {
-	if i := strings.LastIndex(s, sep); i >= 0 {
-		return s[:i], s[i+len(sep):], true
-	}
-	return s, "", false
 }

@@ -87,7 +87,7 @@ const legacyFront = "\x80\x02" + legacyMagic +
 	"X\x0a\x00\x00\x00type_sizesq\x03}q\x04(X\x05\x00\x00\x00shortq\x05K\x02X\x03\x00\x00\x00intq\x06K\x04X\x04\x00\x00\x00longq\x07K\x04uu."
 
 // LegacyLayout is a legacy stream of which every byte but pickles and payloads is known. In the file come Front, the
-// object's pickle, the pickle of the key list, then for each storage Count(i) and its payload at DataOff(i).
+// object's pickle, the pickle of the key list, then for each storage Count(i) and its payload.
 type LegacyLayout struct {
 	storages []LegacyStorage
 	starts   []int64 // offset of each count, and of the end
@@ -119,9 +119,6 @@ func (l *LegacyLayout) Front() []byte { return []byte(legacyFront) }
 func (l *LegacyLayout) Count(i int) []byte {
 	return le.AppendUint64(nil, uint64(l.storages[i].Numel))
 }
-
-// DataOff is where the payload of storage i starts in the file.
-func (l *LegacyLayout) DataOff(i int) int64 { return l.starts[i] + 8 }
 
 // Size is the length of the whole file in bytes.
 func (l *LegacyLayout) Size() int64 { return l.starts[len(l.storages)] }

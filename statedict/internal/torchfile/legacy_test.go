@@ -124,8 +124,8 @@ func TestCorpusLegacy(t *testing.T) {
 		for i := range storages {
 			e := found.Extents[i]
 			out = append(out, l.Count(i)...)
-			if int64(len(out)) != l.DataOff(i) {
-				t.Errorf("%s: storage %d at %d, layout says %d", name, i, len(out), l.DataOff(i))
+			if int64(len(out)) != l.starts[i]+8 {
+				t.Errorf("%s: storage %d at %d, layout says %d", name, i, len(out), l.starts[i]+8)
 			}
 			out = append(out, data[e.Off:e.Off+e.Len]...)
 		}

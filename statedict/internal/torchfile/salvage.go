@@ -5,16 +5,10 @@ import (
 	"io"
 )
 
-// Salvage walks the local headers of a zip from its start and returns the records that are whole, with full names; it
+// salvage walks the local headers of a zip from its start and returns the records that are whole, with full names; it
 // needs no directory. torch leaves the sizes in the local header 0 and writes them behind the payload, so such a
-// payload is searched for the descriptor that states exactly its length: the walk reads the whole file, in pieces of
-// 1 MiB. It stops without an error at the first byte that continues no record.
-func Salvage(r io.ReaderAt, size int64) ([]Record, error) {
-	records, _, err := salvage(r, size, noLimit, Limits{}.withDefaults())
-	return records, err
-}
-
-// salvage is Salvage that searches at most budget bytes for descriptors and says whether it came to an end.
+// payload is searched for the descriptor that states exactly its length, in pieces of 1 MiB and over at most budget bytes.
+// It stops without an error at the first byte that continues no record; all is false where the budget ended it.
 func salvage(r io.ReaderAt, size, budget int64, limits Limits) (records []Record, all bool, err error) {
 	var names int64
 	for at := int64(0); at <= size-localLen; {

@@ -174,17 +174,6 @@ var kinds = [...]struct{ looks, hint string }{
 	SavedModel:     {"a TensorFlow SavedModel", "load it with TensorFlow and save the weights again"},
 }
 
-// String names the kind as the end of "this is".
-func (k Kind) String() string {
-	if int(k) >= len(kinds) {
-		return kinds[Unknown].looks
-	}
-	return kinds[k].looks
-}
-
-// Readable tells the kinds that a codec here may open.
-func (k Kind) Readable() bool { return int(k) < len(kinds) && kinds[k].hint == "" }
-
 // Description is what to tell about a file that is no checkpoint.
 type Description struct {
 	Looks string // "a Git LFS pointer, not the weights (of 5368709120 bytes)": the end of "this is"
