@@ -92,12 +92,12 @@ func TestBenchPage(t *testing.T) {
 		} {
 			b.longest(kind, c.what, c.do, c.done)
 		}
-		b.longest(kind, "rest", "true", "new Promise(done => setTimeout(() => done(true), 2500))")
+		b.longest(kind, "rest", "(window.rested = false, setTimeout(() => rested = true, 2500))", "rested")
 		b.click("add-prefix")
 		b.fill("prefix", "student.")
 		b.until("!document.querySelector('[data-action=apply]').disabled")
 		b.longest(kind, "add a prefix", "document.querySelector('[data-action=apply]').click()", "document.querySelector('.row[data-path^=student]:not([hidden])') && document.documentElement.dataset.state === 'ready'")
-		b.longest(kind, "rest", "true", "new Promise(done => setTimeout(() => done(true), 2500))")
+		b.longest(kind, "rest", "(window.rested = false, setTimeout(() => rested = true, 2500))", "rested")
 		b.longest(kind, "undo", "document.querySelector('[data-action=undo]').click()", "!document.querySelector('.row[data-path^=student]:not([hidden])') && document.documentElement.dataset.state === 'ready'")
 		b.clean()
 	}

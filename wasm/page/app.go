@@ -11,7 +11,6 @@ import (
 	"errors"
 	"strconv"
 	"syscall/js"
-	"time"
 
 	"github.com/weightroom/weightroom/wasm/message"
 	"github.com/weightroom/weightroom/wasm/page/model"
@@ -97,6 +96,7 @@ func Run() {
 	a.findPlace()
 	a.labelAll()
 	a.startWorker()
+	turn = newTurns()
 	a.tree = newTreeView(a)
 	a.maps = newMaps(a)
 	a.listen()
@@ -328,23 +328,6 @@ func (a *app) fetch(ctx context.Context, w *workspace) error {
 		}
 	}
 	return nil
-}
-
-// pause lets the browser draw between two long pieces of work.
-func pause() { time.Sleep(time.Millisecond) }
-
-// slice is how long work may go on until the browser has its turn.
-const slice = 12 * time.Millisecond
-
-// breathing pauses when a slice is over. Only for goroutines of one's own: a handler of an event must not wait.
-func breathing() model.Breathe {
-	since := time.Now()
-	return func() {
-		if time.Since(since) > slice {
-			pause()
-			since = time.Now()
-		}
-	}
 }
 
 // edit changes the recipe, asks for the result and shows it. If that fails the recipe stays as it was.
