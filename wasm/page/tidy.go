@@ -13,7 +13,7 @@ import (
 // middle of an edit, since those make the garbage; so the page does it when the user rests.
 const (
 	restful = 1500 * time.Millisecond // without a key, a pointer or a wheel
-	untidy  = 48 << 20                // bytes of garbage that are worth it
+	untidy  = 160 << 20               // bytes of garbage that are worth it
 )
 
 // tidier collects garbage at rest.
