@@ -276,6 +276,7 @@ func (a *app) reopen() {
 
 // load opens the files of w, applies its recipe, and shows it as a tab.
 func (a *app) load(ctx context.Context, w *workspace) error {
+	defer a.tidy.opening()()
 	if err := a.fetch(ctx, w); err != nil {
 		return err
 	}

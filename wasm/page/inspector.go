@@ -34,8 +34,9 @@ func (a *app) inspectRow() {
 	in := &a.inspect
 	in.app = a
 	var node *model.Node
+	v := a.tree.view
 	if a.tree.touched {
-		node = a.tree.view.Current()
+		node = v.Current()
 	}
 	if node == in.node {
 		return
@@ -65,6 +66,21 @@ func (a *app) inspectRow() {
 		name := map[bool]string{true: "object", false: "type"}[row.Kind == message.Object]
 		in.fact(find(in.el, ".facts"), name, model.Visible(row.Type))
 	}
+	in.busy(true)
+	if node.End-v.Rows[v.Cursor] < atOnce {
+		in.inspect(node, row)
+		return
+	}
+	go func(turn int) { // a large group takes a while to sum up
+		pause()
+		if turn == in.turn && v == a.tree.view && v.Current() == node {
+			in.inspect(node, row)
+		}
+	}(in.turn)
+}
+
+// inspect fills in what is not in the row.
+func (in *inspector) inspect(node *model.Node, row *message.Row) {
 	if node.Kind == model.Group && !in.drawGroup(node) && row == nil {
 		in.busy(false)
 		return
@@ -72,7 +88,6 @@ func (a *app) inspectRow() {
 	if row != nil && row.Kind == message.Tensor {
 		in.fact(find(in.el, ".facts"), "shape", model.Shape(row.Shape))
 	}
-	in.busy(true)
 	ctx, cancel := context.WithCancel(context.Background())
 	in.cancel = cancel
 	if row == nil || row.Kind == message.Object {

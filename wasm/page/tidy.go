@@ -4,13 +4,14 @@ package page
 
 import (
 	"runtime"
+	"runtime/debug"
 	"runtime/metrics"
 	"syscall/js"
 	"time"
 )
 
 // A collection of garbage stops the page until it is through, some 100 ms with 200,000 rows. Left to itself it comes in the
-// middle of an edit, since those make the garbage; so the page does it when the user rests.
+// middle of an edit, since those make the garbage; so the page does it at the end of opening a file, and when the user rests.
 const (
 	restful = 1500 * time.Millisecond // without a key, a pointer or a wheel
 	untidy  = 160 << 20               // bytes of garbage that are worth it
@@ -30,6 +31,17 @@ func (t *tidier) listen(a *app) {
 			t.acted = time.Now()
 			return nil
 		}), map[string]any{"capture": true, "passive": true})
+	}
+}
+
+// opening keeps collections away while a file is opened. The function that it gives ends that, with one where it is worth it.
+func (t *tidier) opening() (end func()) {
+	percent := debug.SetGCPercent(-1) // the limit of memory still holds
+	return func() {
+		if garbage() > untidy/4 {
+			runtime.GC()
+		}
+		debug.SetGCPercent(percent)
 	}
 }
 

@@ -1,6 +1,10 @@
 package model
 
-import "github.com/weightroom/weightroom/wasm/message"
+import (
+	"slices"
+
+	"github.com/weightroom/weightroom/wasm/message"
+)
 
 // selection is which leaves are selected. A group is selected through its leaves: through all that a filter lets through.
 type selection struct {
@@ -63,13 +67,17 @@ func (v *View) within(i int32) bool {
 func (v *View) chosenBefore(i int32) int32 {
 	if !v.counted {
 		v.counted = true
-		v.chosen = append(v.chosen[:0], 0)
+		v.chosen = slices.Grow(v.chosen[:0], int(v.hi-v.lo)+1)[:v.hi-v.lo+1]
 		n := int32(0)
-		for j := v.lo; j < v.hi; j++ {
-			if d := &v.Tree.Nodes[j]; d.Kind != Group && (v.shown == nil || v.shown[j]) && v.on[d.Index] {
+		for j := range v.chosen {
+			v.chosen[j] = n
+			i := v.lo + int32(j)
+			if i == v.hi {
+				break
+			}
+			if d := &v.Tree.Nodes[i]; d.Kind != Group && (v.shown == nil || v.shown[i]) && v.on[d.Index] {
 				n++
 			}
-			v.chosen = append(v.chosen, n)
 		}
 	}
 	return v.chosen[min(max(i, v.lo), v.hi)-v.lo]
