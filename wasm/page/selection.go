@@ -68,17 +68,17 @@ func (b *selectionBar) soon() {
 	go func() {
 		time.Sleep(rest)
 		b.waiting = false
-		b.draw()
+		b.draw(breathing())
 	}()
 }
 
-func (b *selectionBar) draw() {
+func (b *selectionBar) draw(breathe model.Breathe) {
 	a := b.app
 	if a.open == nil {
 		return
 	}
 	view := a.tree.view
-	picked, ok := view.PickedAtLeisure(a.open.state.At, breathing())
+	picked, ok := view.PickedAtLeisure(a.open.state.At, breathe)
 	if !ok || a.open == nil || view != a.tree.view {
 		b.soon()
 		return
@@ -141,7 +141,7 @@ func (a *app) actSelection(action string) {
 	if !ok {
 		return
 	}
-	a.bar.draw() // it may be of a moment ago
+	a.bar.draw(nil) // it may be of a moment ago
 	for _, o := range a.bar.offers {
 		if o.Op.Spec.Action == name {
 			a.openForm(o.Op, 0)
